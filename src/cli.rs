@@ -1,0 +1,75 @@
+//! One file a command: parse the flags, call the floors below, choose the exit code.
+
+pub mod args;
+mod dev;
+pub mod exit;
+mod migrate;
+mod output;
+mod status;
+mod verify_rls;
+
+use clap::Parser;
+use exit::Exit;
+use output::Output;
+use std::process::ExitCode;
+
+/// Owns the database of ChartChek: applies its schema, and shows that no user can reach another user's rows.
+#[derive(Debug, Parser)]
+#[command(name = "chartchek-db", version, max_term_width = 100, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    log: args::LogArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Apply pending migrations
+    Migrate(migrate::Args),
+    /// Show what is applied, pending, changed and missing; writes nothing
+    Status(status::Args),
+    /// Show by impersonation that no one reaches another's rows
+    VerifyRls(verify_rls::Args),
+    /// The local development database
+    Dev(dev::Args),
+}
+
+/// Runs the command line of this process and gives its exit code; nothing else ends the process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap prints help and version to standard output with code 0, and errors to standard error.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Clean };
+            // Nothing can be done about a closed standard output.
+            let _printed = error.print();
+            return exit.into();
+        }
+    };
+    let output = Output::new();
+    cli.log.start();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return output.error(&anyhow::anyhow!("the asynchronous runtime did not start: {error}")).into(),
+    };
+    let result = runtime.block_on(async {
+        tokio::select! {
+            result = run(cli.command, &output) => result,
+            _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+        }
+    });
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => output.error(&error).into(),
+    }
+}
+
+async fn run(command: Command, output: &Output) -> anyhow::Result<Exit> {
+    match command {
+        Command::Migrate(args) => migrate::run(args, output).await,
+        Command::Status(args) => status::run(args, output).await,
+        Command::VerifyRls(args) => verify_rls::run(args, output).await,
+        Command::Dev(args) => dev::run(args, output).await,
+    }
+}

@@ -1,0 +1,10 @@
+//! Plain data that all floors share: no I/O, no clap, no tokio, no output format.
+
+pub mod access;
+pub mod attempt;
+pub mod catalog;
+pub mod enums;
+pub mod failure;
+pub mod finding;
+pub mod report;
+pub mod source;

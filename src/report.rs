@@ -1,0 +1,3 @@
+//! Report -> bytes: one file a format. Reads model/ and nothing else.
+
+pub mod failure;
