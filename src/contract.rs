@@ -1,9 +1,12 @@
-//! stub
-pub mod validate { use crate::model::{access::*, catalog::*, failure::*};
- /// x
- pub fn validate(_c:&Contract,_k:&Catalog)->Result<(),Failure>{Ok(())}
- /// x
- pub fn uncovered(_c:&Contract,_k:&Catalog)->Vec<TableName>{vec![]} }
-pub mod reference { use crate::model::{access::*, catalog::*};
- /// x
- pub fn standing(_c:&Contract,_k:&Catalog,_t:&TableAccess,_r:&str,_u:&str)->String{String::new()} }
+//! The contract: which project is meant, what `policies/access.toml` promises, whether that fits the catalogue, and the
+//! reference queries that follow from it. The policies are never asked what is right.
+
+mod locate;
+mod owner;
+pub mod parse;
+pub mod project;
+mod reader;
+pub mod reference;
+mod shape;
+mod sql_text;
+pub mod validate;

@@ -1,0 +1,5 @@
+//! The contract: the project's own is right, every fault that a contract can have is seen, and the reference queries
+//! say on a real server what the contract means.
+
+#[path = "contract/faults.rs"]
+mod faults;
