@@ -7,8 +7,11 @@ use crate::report::matrix;
 use anstyle::{AnsiColor, Style};
 use std::fmt::Write;
 
-/// How many inconclusive attempts, and how many ids of one finding, are listed before the rest is counted.
+/// How many inconclusive attempts are listed before the rest is counted.
 const LISTED: usize = 10;
+
+/// How many ids of one finding's attempts are listed before the rest is counted.
+const IDS: usize = 3;
 
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const DOUBT: Style = AnsiColor::Yellow.on_default().bold();
@@ -70,10 +73,10 @@ fn render_finding(finding: &Finding) -> String {
     let _infallible = writeln!(text, "  reach:    {}", finding.reach);
     let _infallible = writeln!(text, "  to do:    {}", finding.remedy);
     if finding.attempts.len() > 1 {
-        let shown = finding.attempts.len().min(LISTED);
+        let shown = finding.attempts.len().min(IDS);
         let rest = finding.attempts.len() - shown;
         let more = if rest == 0 { String::new() } else { format!(" … and {rest} more") };
-        let _infallible = writeln!(text, "  attempts: {}{more}", finding.attempts[..shown].join("\n            "));
+        let _infallible = writeln!(text, "  attempts: {}{more}", finding.attempts[..shown].join(", "));
     }
     text
 }

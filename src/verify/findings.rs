@@ -1,6 +1,7 @@
 //! Attempts that did not hold, as findings: one for each table, actor, standing and command, with the statement that
 //! shows it.
 
+use crate::model::access::Standing;
 use crate::model::attempt::{Attempt, Outcome, Verdict};
 use crate::model::finding::{Finding, Reach};
 use crate::verify::world::Subject;
@@ -48,6 +49,10 @@ fn finding(group: &[&Attempt], check: &str, subjects: &[Subject]) -> Option<Find
         _ => "rows in",
     };
     let (what, remedy) = match check {
+        "leak" if standing == Standing::Own => (
+            format!("{actor} can {command} {table} beyond its own rows, or give its own away"),
+            format!("tighten the {command} policy in policies/{table}.sql"),
+        ),
         "leak" => (
             format!("{actor} can {command} {rows} {table}, and the contract does not promise it"),
             format!("tighten the {command} policy or grant in policies/{table}.sql, or promise it in policies/access.toml"),

@@ -26,8 +26,10 @@ const FORMS: &[fn(&Scene<'_>, &mut Plan) -> Result<(), Failure>] =
 /// What a statement is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Aim {
-    /// Existing rows, by key.
+    /// Existing rows, by key: the statement names them.
     Rows(Vec<String>),
+    /// Existing rows, by key: the statement names no row, and every standing's rows are told of on their own.
+    All(Vec<String>),
     /// Existing rows, by key, that the statement leaves as they are whoever runs it.
     Untouched(Vec<String>),
     /// A new row.

@@ -18,6 +18,8 @@ pub(crate) struct Case<'a> {
     pub(crate) planned: &'a Planned,
     /// How the table's rows stood to the persona before.
     pub(crate) before: &'a Sight,
+    /// The standings that rows of the world have to the persona: each is told of in attempts of its own.
+    pub(crate) told: &'a BTreeSet<Standing>,
     /// `None` where no statement was run (the rights decide).
     pub(crate) observed: Option<&'a Observed>,
     /// What the control did, where the attempt has one.
@@ -92,7 +94,7 @@ impl Case<'_> {
             }
             Ok(result) => match &self.planned.aim {
                 Aim::Count(_) => (if counted(&result.keys) == Some(0) { Outcome::Hidden } else { Outcome::Done }, String::new()),
-                Aim::Rows(keys) | Aim::Untouched(keys) => {
+                Aim::Rows(keys) | Aim::All(keys) | Aim::Untouched(keys) => {
                     let touched = self.touched(observed);
                     let done = keys.iter().any(|key| touched.contains(key.as_str()));
                     (if done { Outcome::Done } else { Outcome::Hidden }, String::new())
@@ -122,6 +124,7 @@ impl Case<'_> {
         }
         let touched = self.touched(observed);
         let before = touched.iter().filter(|key| match self.before.get(**key) {
+            Some(seen) if self.told_elsewhere(seen.standing) => false,
             Some(seen) => !self.row_promised(seen.standing),
             // A row that is neither the world's nor was read: another's, unless it is new.
             None => self.planned.command == Command::Select && !self.row_promised(Standing::Other),
@@ -132,6 +135,11 @@ impl Case<'_> {
             stood.is_none_or(|seen| self.row_promised(seen.standing)) && !self.row_promised(**standing)
         });
         before.count() + after.count()
+    }
+
+    /// Whether the same statement is judged for rows of that standing by another attempt.
+    fn told_elsewhere(&self, standing: Standing) -> bool {
+        matches!(self.planned.aim, Aim::All(_)) && standing != self.planned.standing && self.told.contains(&standing)
     }
 
     fn verdict(&self, promised: bool, expected: Outcome, outcome: Outcome, cause: String) -> (Verdict, String) {
@@ -177,7 +185,7 @@ impl Case<'_> {
             return (Verdict::OverDenial, why);
         }
         // Every row that it is about, not just some.
-        if let (Aim::Rows(keys), Some(observed)) = (&self.planned.aim, self.observed) {
+        if let (Aim::Rows(keys) | Aim::All(keys), Some(observed)) = (&self.planned.aim, self.observed) {
             let touched = self.touched(observed);
             let missing = keys.iter().filter(|key| !touched.contains(key.as_str())).count();
             if missing > 0 {
@@ -212,7 +220,7 @@ impl Case<'_> {
         }
         let touched = self.touched(control);
         let effect = match &self.planned.aim {
-            Aim::Rows(keys) => keys.iter().any(|key| touched.contains(key.as_str())),
+            Aim::Rows(keys) | Aim::All(keys) => keys.iter().any(|key| touched.contains(key.as_str())),
             Aim::Untouched(_) | Aim::Rights => true,
             Aim::New => touched.iter().any(|key| !self.before.contains_key(*key)),
             Aim::Count(_) => control.result.as_ref().is_ok_and(|result| counted(&result.keys).is_some_and(|n| n > 0)),

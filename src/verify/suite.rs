@@ -3,7 +3,7 @@
 use crate::contract::validate;
 use crate::db::catalog as catalogue;
 use crate::db::session::Session;
-use crate::model::access::{Command, Contract};
+use crate::model::access::{Command, Contract, Standing as RowStanding};
 use crate::model::attempt::Attempt;
 use crate::model::catalog::Catalog;
 use crate::model::failure::{Failure, FailureKind};
@@ -175,8 +175,8 @@ impl Run<'_> {
     ) -> Result<(), Failure> {
         let mut program: Option<Program> = None;
         let mut observed: Vec<Observed> = Vec::new();
-        // The sights that each observation was made under: locators differ from one transaction to the next.
-        let mut sights = Vec::new();
+        // Keys and standings are the same however often the world is built; what changed is told against the latest.
+        let mut first = None;
         let mut lives = LIVES;
         loop {
             let (current, begun) = match session.take() {
@@ -198,7 +198,7 @@ impl Run<'_> {
                         .extend(coverage::inactive_row_security(&current, self.subjects, self.personas).await?);
                 }
                 program = Some(self.program(maker, world, &standing, &whole)?);
-                sights = standing.sights.clone();
+                first = Some(standing.clone());
             }
             let Some(program) = &program else { break };
             let pairs = program.trials[observed.len()..].iter().filter_map(|trial| trial.reads_back).collect();
@@ -230,8 +230,8 @@ impl Run<'_> {
             }
             current.close().await;
         }
-        if let Some(program) = program {
-            self.judge_all(&program, &observed, &sights);
+        if let (Some(program), Some(first)) = (program, first) {
+            self.judge_all(world, &program, &observed, &first);
         }
         Ok(())
     }
@@ -335,13 +335,21 @@ impl Run<'_> {
         }
     }
 
-    fn judge_all(&mut self, program: &Program, observed: &[Observed], sights: &[Vec<crate::verify::world::Sight>]) {
+    fn judge_all(&mut self, world: &World, program: &Program, observed: &[Observed], first: &Standing) {
+        let Standing { keys, sights } = first;
+        let mut told: BTreeMap<(usize, usize), BTreeSet<RowStanding>> = BTreeMap::new();
         for (planned, (own, control)) in program.planned.iter().zip(&program.of_attempt) {
             let seen = own.and_then(|index| observed.get(index));
             if own.is_some() && seen.is_none() {
                 continue;
             }
+            let told = told.entry((planned.subject, planned.persona)).or_insert_with(|| {
+                let sight = &sights[planned.subject][planned.persona];
+                let rows = world.rows.iter().zip(keys).filter(|(row, _)| row.subject == planned.subject);
+                rows.filter_map(|(_, key)| sight.get(key)).map(|seen| seen.standing).collect()
+            });
             self.attempts.push(judge(&Case {
+                told,
                 contract: self.contract,
                 subject: &self.subjects[planned.subject],
                 persona: &self.personas[planned.persona],

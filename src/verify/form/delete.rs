@@ -18,7 +18,7 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
             scene.add(plan, standing, Command::Delete, "key", sql, needs, aim, promise, denial, control, None);
         }
         if scene.whole {
-            let aim = Aim::Rows(rows.iter().map(|(_, key)| (*key).to_owned()).collect());
+            let aim = Aim::All(rows.iter().map(|(_, key)| (*key).to_owned()).collect());
             let needs = vec![need(Command::Delete, &[])];
             let sql = format!("DELETE FROM {name}");
             scene.add(plan, standing, Command::Delete, "bare", sql, needs, aim, promise, denial, control, None);

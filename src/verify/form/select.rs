@@ -20,7 +20,7 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
         let mut add = |form: &str, sql: String, aim: Aim| {
             scene.add(plan, standing, Command::Select, form, sql, needs.clone(), aim, promise, denial, Some(control), None);
         };
-        add("all", list.clone(), Aim::Rows(keys));
+        add("all", list.clone(), Aim::All(keys));
         if let Some(condition) = scene.where_key(rows[0].0) {
             add("key", format!("{list} WHERE {condition}"), Aim::Rows(vec![rows[0].1.to_owned()]));
         }

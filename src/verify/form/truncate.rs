@@ -17,7 +17,7 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
     let Some((standing, rows)) = scene.standings().into_iter().next() else { return Ok(()) };
     let (aim, control) = if scene.truncates {
         let keys = rows.iter().map(|(_, key)| (*key).to_owned()).collect();
-        (Aim::Rows(keys), Some(Who::Privileged(scene.persona)))
+        (Aim::All(keys), Some(Who::Privileged(scene.persona)))
     } else {
         (Aim::Rights, None)
     };

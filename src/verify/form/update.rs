@@ -112,7 +112,7 @@ fn statement(
             plan.not_run.push(not_run(scene, standing, "update", form));
             return;
         }
-        None => Aim::Rows(rows.iter().map(|(_, key)| (*key).to_owned()).collect()),
+        None => Aim::All(rows.iter().map(|(_, key)| (*key).to_owned()).collect()),
     };
     // A row of one's own that would change hands is refused by the check; others' rows are not even seen.
     let otherwise = if standing == Standing::Own { Outcome::RefusedPolicy } else { Outcome::Hidden };

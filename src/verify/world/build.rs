@@ -18,7 +18,7 @@ const SEPARATOR: char = '\u{1f}';
 
 /// A world that stands in the database: the keys of its rows in their order, and every table as every persona stands
 /// to it (by subject, then persona).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Standing {
     pub(crate) keys: Vec<String>,
     pub(crate) sights: Vec<Vec<Sight>>,
