@@ -10,8 +10,8 @@ fi
 command -v debootstrap >/dev/null || apt-get install -y --no-install-recommends debootstrap
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-mirror=$(awk '/^(deb|URIs:)/ { for (i = 2; i <= NF; i++) if ($i ~ /^http/) { print $i; exit } }' \
-    /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -n 1)
+mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list 2>/dev/null |
+    awk '/^(deb |URIs:)/ { for (i = 2; i <= NF; i++) if ($i ~ /^http/) { print $i; exit } }' || true)
 debootstrap --variant=minbase --include=postgresql-15 bookworm "$folder" ${mirror:+"$mirror"}
 cat >"$folder/start" <<'START'
 #!/bin/sh
