@@ -1,7 +1,7 @@
 //! The reference queries on a real server, held against standings and owners that were written by hand, row by row.
 
 use crate::server::Server;
-use chartchek_db::contract::{parse, reference, validate};
+use chartchek_db::contract::{parse, project, reference, validate};
 use chartchek_db::db::quote;
 use chartchek_db::model::access::Contract;
 use chartchek_db::model::catalog::Catalog;
@@ -77,5 +77,32 @@ fn indexes_serve() {
         let sql = format!("explain select * from {name} t where {owns}");
         let plan: Vec<String> = server.rows(&sql).iter().map(|row| row.get(0)).collect();
         assert!(plan.iter().any(|line| line.contains(wanted)), "{}", plan.join("\n"));
+    }
+}
+
+/// What the migrations need of Supabase; the stand-in proper is tested where it lives.
+const SUPABASE: &str = "
+    create role anon; create role authenticated; create role service_role bypassrls; create schema auth;
+    create table auth.users (id uuid primary key);
+    create function auth.jwt() returns jsonb language sql stable as
+        $$ select nullif(current_setting('request.jwt.claims', true), '')::jsonb $$;
+    create function auth.uid() returns uuid language sql stable as $$ select (auth.jwt() ->> 'sub')::uuid $$;";
+
+#[test]
+fn the_projects_own_contract_fits_its_own_schema() {
+    let project = project::find(None, true).unwrap();
+    let mut server = Server::start();
+    server.run(SUPABASE);
+    for file in &project.migrations {
+        server.run(&file.text);
+    }
+    let contract = parse::parse(&project.contract).unwrap();
+    let catalog = server.catalog();
+    validate::validate(&contract, &catalog).unwrap();
+    assert_eq!(validate::uncovered(&contract, &catalog), [], "every table is promised or exempted");
+    assert_eq!(validate::stale_exempts(&contract, &catalog).len(), 0);
+    for table in &contract.tables {
+        let standing = reference::standing(&contract, &catalog, table, "t", UID);
+        server.rows(&format!("select {standing} from {} t", quote::table(&table.table)));
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio_postgres::{Client, NoTls, Row};
 
-pub struct Server {
+pub(crate) struct Server {
     runtime: Runtime,
     client: Option<Client>,
     process: Child,
@@ -18,7 +18,7 @@ pub struct Server {
 
 impl Server {
     /// Starts one, and panics where there is none to start: a test that can't run has not passed.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let bin = binaries();
         let folder = tempfile::tempdir().unwrap();
         let user = unprivileged();
@@ -65,19 +65,19 @@ impl Server {
     }
 
     /// Runs statements.
-    pub fn run(&mut self, sql: &str) {
+    pub(crate) fn run(&mut self, sql: &str) {
         let client = self.client.as_ref().unwrap();
         self.runtime.block_on(client.batch_execute(sql)).unwrap_or_else(|error| panic!("{error:?}\n{sql}"));
     }
 
     /// The rows of a query.
-    pub fn rows(&mut self, sql: &str) -> Vec<Row> {
+    pub(crate) fn rows(&mut self, sql: &str) -> Vec<Row> {
         let client = self.client.as_ref().unwrap();
         self.runtime.block_on(client.query(sql, &[])).unwrap_or_else(|error| panic!("{error:?}\n{sql}"))
     }
 
     /// As much of the catalogue as the contract asks for.
-    pub fn catalog(&mut self) -> Catalog {
+    pub(crate) fn catalog(&mut self) -> Catalog {
         let roles = self.rows("select rolname::text, rolsuper, rolbypassrls from pg_roles where rolname !~ '^pg_'");
         let roles = roles.iter().map(|row| Role {
             name: row.get(0),
