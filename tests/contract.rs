@@ -3,3 +3,9 @@
 
 #[path = "contract/faults.rs"]
 mod faults;
+#[path = "contract/find.rs"]
+mod find;
+#[path = "contract/reference.rs"]
+mod reference;
+#[path = "contract/server.rs"]
+mod server;

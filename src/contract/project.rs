@@ -44,7 +44,6 @@ impl Project {
     pub fn describe(&self) -> String {
         let which = match &self.root {
             None => "embedded copy of ChartChek".to_owned(),
-            Some(root) if root.as_os_str().is_empty() => ".".to_owned(),
             Some(root) => root.display().to_string(),
         };
         let count = self.migrations.len();
@@ -95,14 +94,16 @@ pub fn find(dir: Option<&Path>, embedded: bool) -> Result<Project, Failure> {
             .note(error.to_string())
             .help("name the project's folder with --project DIR")
     })?;
-    let mut shown = PathBuf::new();
-    for folder in start.ancestors() {
-        if folder.join(CONTRACT).is_file() {
-            return read(&shown);
-        }
-        shown.push("..");
+    match upward(&start) {
+        Some(root) => read(&root),
+        None => Ok(carried()),
     }
-    Ok(carried())
+}
+
+/// The way from `start` to the nearest folder upward that holds a contract: empty, `..`, `../..`, …
+fn upward(start: &Path) -> Option<PathBuf> {
+    let levels = start.ancestors().position(|folder| folder.join(CONTRACT).is_file())?;
+    Some(std::iter::repeat_n("..", levels).collect())
 }
 
 /// The copies that the binary carries; shown as `embedded:…`.
@@ -144,7 +145,7 @@ fn read(root: &Path) -> Result<Project, Failure> {
     let mut policies = read_folder(root, "policies")?;
     policies.retain(|path| path.extension().is_some_and(|extension| extension == "sql"));
     Ok(Project {
-        root: Some(root.to_owned()),
+        root: Some(if root.as_os_str().is_empty() { PathBuf::from(".") } else { root.to_owned() }),
         migrations: read_folder(root, "migrations")?.iter().map(|path| read_file(path)).collect::<Result<_, _>>()?,
         contract: read_file(&root.join(CONTRACT))?,
         seed: if seed.exists() { Some(read_file(&seed)?) } else { None },
@@ -197,5 +198,24 @@ fn read_file(path: &Path) -> Result<SourceFile, Failure> {
                 .at(Place { file, span: at..at + '\u{fffd}'.len_utf8(), label: "not UTF-8".to_owned() })
                 .help("save the file as UTF-8"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_folder_upward_is_the_project() {
+        let root = tempfile::tempdir().unwrap();
+        let deep = root.path().join("a/b/c");
+        fs::create_dir_all(&deep).unwrap();
+        assert_eq!(upward(&deep), None, "no folder above a temporary one holds a contract");
+        for (folder, expected) in [("", "../../.."), ("a/b", ".."), ("a/b/c", "")] {
+            fs::create_dir_all(root.path().join(folder).join("policies")).unwrap();
+            fs::write(root.path().join(folder).join(CONTRACT), "version = 1").unwrap();
+            assert_eq!(upward(&deep), Some(PathBuf::from(expected)));
+        }
+        assert_eq!(upward(root.path()), Some(PathBuf::new()));
     }
 }

@@ -193,7 +193,7 @@ impl<'f> Reader<'f> {
             Some(toml::value::Datetime { date: Some(date), time: None, offset: None }) => Some(date.to_string()),
             _ => {
                 let failure = self
-                    .failure(value.span(), format!("{what} is no date"), "no day of the calendar")
+                    .failure(value.span(), format!("{what} is no date"), "not a day of the calendar")
                     .help("write a day as YYYY-MM-DD, such as 2027-11-22");
                 self.report(failure);
                 None

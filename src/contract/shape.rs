@@ -196,6 +196,7 @@ fn standings(contract: &Contract, access: &TableAccess) -> Vec<Failure> {
     let owners = owners(contract, access, 0);
     for (actor, promise) in &access.promises {
         for standing in promise.keys() {
+            let nameless = contract.actor(actor).is_some_and(|actor| !actor.is_person());
             let (why, help) = match (&access.ownership, owners, standing) {
                 (_, _, Standing::Any) => continue,
                 (Ownership::None, _, _) => {
@@ -207,10 +208,14 @@ fn standings(contract: &Contract, access: &TableAccess) -> Vec<Failure> {
                 (_, Some(1), Standing::Mixed) => {
                     ("its rows have one owner each", "promise `own`, `other`, `orphan` or `all`")
                 }
+                (_, _, Standing::Own) if nameless => (
+                    "an actor without claims is nobody in particular",
+                    "give the actor the claims of a signed-in person, such as claims = { is_anonymous = false }",
+                ),
                 _ => continue,
             };
             failures.push(
-                Failure::usage(format!("no row of table `{}` is `{standing}`: {why}", access.table))
+                Failure::usage(format!("no row of table `{}` is `{standing}` to `{actor}`: {why}", access.table))
                     .at(locate::value(&access.place, actor, "promised to nobody's rows", |_| false))
                     .help(help),
             );

@@ -47,8 +47,13 @@ fn actor(reader: &mut Reader<'_>, name: &str, place: Place, table: &DeTable<'_>)
         reader.report(failure);
     }
     reader.check_keys("an actor", table, &["role", "claims", "extends", "bypasses_rls"]);
-    let role = get(table, "role").and_then(|entry| reader.string(entry.value, "the role")).map(|(role, _)| role);
-    let extends = get(table, "extends").and_then(|entry| reader.string(entry.value, "extends"));
+    let mut role = get(table, "role").map(|entry| reader.string(entry.value, "the role").unwrap_or_default().0);
+    let extends = get(table, "extends").map(|entry| reader.string(entry.value, "extends"));
+    if extends == Some(None) {
+        // Reported just now; that there is no role follows from it.
+        role = role.or_else(|| Some(String::new()));
+    }
+    let extends = extends.flatten();
     let bypasses_rls =
         get(table, "bypasses_rls").and_then(|entry| reader.boolean(entry.value, "bypasses_rls")).unwrap_or(false);
     Written { name: name.to_owned(), place, role, claims: claims(reader, table), extends, bypasses_rls }
