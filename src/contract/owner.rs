@@ -105,7 +105,8 @@ fn path(reader: &mut Reader<'_>, text: &Text, schemas: &[String]) -> Option<Owne
     }
 }
 
-fn parse_path(text: &str, schemas: &[String]) -> Result<OwnerPath, String> {
+/// One path's text, or why it is none.
+pub(super) fn parse_path(text: &str, schemas: &[String]) -> Result<OwnerPath, String> {
     let (left, right) = match split_arrow(text) {
         Some((left, right)) => (left, Some(right)),
         None => (text, None),

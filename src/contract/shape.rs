@@ -1,9 +1,10 @@
 //! What must hold between the parts of a contract, and needs no database to be seen.
 
-use crate::contract::locate;
 use crate::contract::reader::suggest;
+use crate::contract::{locate, owner};
 use crate::model::access::{Actor, Contract, OwnerPath, Ownership, Standing, TableAccess, TableName};
 use crate::model::failure::Failure;
+use crate::model::source::Place;
 use serde_json::{Map, Value};
 
 /// Everything that is wrong, in no order.
@@ -44,12 +45,9 @@ pub(super) fn paths(ownership: &Ownership) -> &[OwnerPath] {
 }
 
 /// The place of one path in the contract.
-pub(super) fn path_place(table: &TableAccess, path: &OwnerPath, label: &str) -> crate::model::source::Place {
-    locate::value(&table.place, "owner", label, |text| match path {
-        OwnerPath::Column(column) => text.contains(column.as_str()) && !text.contains("->"),
-        OwnerPath::Parent { column, parent, parent_column } => {
-            text.contains(column.as_str()) && text.contains(&parent.name) && text.contains(parent_column.as_str())
-        }
+pub(super) fn path_place(contract: &Contract, table: &TableAccess, path: &OwnerPath, label: &str) -> Place {
+    locate::value(&table.place, "owner", label, |text| {
+        owner::parse_path(text, &contract.schemas).is_ok_and(|found| found == *path)
     })
 }
 
@@ -122,13 +120,13 @@ fn parents(contract: &Contract, access: &TableAccess) -> Vec<Failure> {
             None => {
                 let failure =
                     Failure::usage(format!("the parent `{parent}` of table `{}` is not in the contract", access.table))
-                        .at(path_place(access, path, "unknown table"));
+                        .at(path_place(contract, access, path, "unknown table"));
                 let names: Vec<String> = contract.tables.iter().map(|table| table.table.to_string()).collect();
                 failures.push(suggest(failure, &parent.to_string(), names.iter().map(String::as_str)));
             }
             Some(found) if found.ownership == Ownership::None => failures.push(
                 Failure::usage(format!("the parent `{parent}` of table `{}` has no owner", access.table))
-                    .at(path_place(access, path, "leads to no owner"))
+                    .at(path_place(contract, access, path, "leads to no owner"))
                     .help("name a parent whose rows have owners, or write owner = \"none\""),
             ),
             Some(_) => {
@@ -140,7 +138,7 @@ fn parents(contract: &Contract, access: &TableAccess) -> Vec<Failure> {
                             access.table,
                             names.join(" -> ")
                         ))
-                        .at(path_place(access, path, "leads back"))
+                        .at(path_place(contract, access, path, "leads back"))
                         .help("one of these tables needs a column that holds the owner"),
                     );
                 }

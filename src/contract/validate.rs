@@ -95,16 +95,16 @@ fn columns(contract: &Contract, catalog: &Catalog, access: &TableAccess, table: 
     for path in paths(&access.ownership) {
         let Some(column) = table.column(path.column()) else {
             let failure = unknown_column(&access.table, path.column(), table);
-            failures.push(failure.at(path_place(access, path, "unknown column")));
+            failures.push(failure.at(path_place(contract, access, path, "unknown column")));
             continue;
         };
         match path {
-            OwnerPath::Column(_) => failures.extend(id_type(access, path, column)),
+            OwnerPath::Column(_) => failures.extend(id_type(contract, access, path, column)),
             OwnerPath::Parent { parent, parent_column, .. } => {
                 // A parent that is not in the contract has been reported with the contract's shape, and one that is
                 // not in the catalogue at its own section.
                 if let (Some(found), Some(_)) = (catalog.table(parent), shape::table(contract, parent)) {
-                    failures.extend(reference(access, path, column, found, parent_column));
+                    failures.extend(reference(contract, access, path, column, found, parent_column));
                 }
             }
         }
@@ -122,17 +122,18 @@ fn unknown_column(name: &TableName, column: &str, table: &Table) -> Failure {
     suggest(failure, column, table.columns.iter().map(|column| column.name.as_str()))
 }
 
-fn id_type(access: &TableAccess, path: &OwnerPath, column: &Column) -> Option<Failure> {
+fn id_type(contract: &Contract, access: &TableAccess, path: &OwnerPath, column: &Column) -> Option<Failure> {
     let fits = !column.is_array && ID_TYPES.contains(&column.base_type.as_str());
     (!fits).then(|| {
         Failure::usage(format!("column `{}` of table `{}` can't hold an owner's id", column.name, access.table))
-            .at(path_place(access, path, &format!("is {}", column.type_name)))
+            .at(path_place(contract, access, path, &format!("is {}", column.type_name)))
             .help("an owner is the `sub` of a token, a uuid or text; write owner_sql where it takes more to tell")
     })
 }
 
 /// The parent's column must be there, name one row, and be comparable.
 fn reference(
+    contract: &Contract,
     access: &TableAccess,
     path: &OwnerPath,
     column: &Column,
@@ -141,13 +142,18 @@ fn reference(
 ) -> Option<Failure> {
     let name = parent.name();
     let Some(found) = parent.column(parent_column) else {
-        return Some(unknown_column(&name, parent_column, parent).at(path_place(access, path, "unknown column")));
+        return Some(unknown_column(&name, parent_column, parent).at(path_place(
+            contract,
+            access,
+            path,
+            "unknown column",
+        )));
     };
     let single = |columns: &Vec<String>| matches!(columns.as_slice(), [only] if only == parent_column);
     if !single(&parent.primary_key) && !parent.uniques.iter().any(single) {
         return Some(
             Failure::usage(format!("column `{parent_column}` of table `{name}` is not unique"))
-                .at(path_place(access, path, "could name several parents"))
+                .at(path_place(contract, access, path, "could name several parents"))
                 .help("refer to a column with a primary key or a unique index of its own, without predicate"),
         );
     }
@@ -159,7 +165,7 @@ fn reference(
             "column `{}` of table `{}` can't be compared with its parent's",
             column.name, access.table
         ))
-        .at(path_place(access, path, &format!("{} against {}", column.type_name, found.type_name)))
+        .at(path_place(contract, access, path, &format!("{} against {}", column.type_name, found.type_name)))
         .help("refer to a column of the same type")
     })
 }
