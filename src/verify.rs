@@ -5,6 +5,7 @@ mod findings;
 mod form;
 mod judge;
 pub mod persona;
+mod repro;
 mod suite;
 mod trial;
 mod world;

@@ -42,6 +42,9 @@ pub(crate) struct Args {
     /// Only attempts whose id contains this; may be given several times
     #[arg(long, value_name = "TEXT")]
     only: Vec<String>,
+    /// Print the psql script of this one attempt instead of a report
+    #[arg(long, value_name = "ID", conflicts_with_all = ["only", "format", "reports"])]
+    repro: Option<String>,
     /// On a target, try statements without WHERE only on tables of at most so many rows
     #[arg(long, value_name = "ROWS", default_value_t = BARE_BOUND)]
     bare_bound: u64,
@@ -83,7 +86,8 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         None => project.contract.clone(),
     };
     let contract = parse::parse(&file)?;
-    let options = Options { only: args.only.clone(), bare_bound: args.bare_bound };
+    let only = if args.repro.is_some() { args.repro.clone().into_iter().collect() } else { args.only.clone() };
+    let options = Options { only, bare_bound: args.bare_bound, repro: args.repro.clone() };
     let tool = concat!("chartchek-db ", env!("CARGO_PKG_VERSION")).to_owned();
     let mut environment = Environment { project: project.describe(), tool, ..Environment::default() };
     let (verified, not_tried) = if args.target || args.connection.database_url.is_some() {
@@ -91,6 +95,14 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     } else {
         on_scratch(&args, &project, &contract, &options, &mut environment).await?
     };
+    if let Some(id) = &args.repro {
+        let script = verified.script.ok_or_else(|| {
+            Failure::usage(format!("there is no attempt {id}"))
+                .help("copy an id from a report, such as documents/user/other/select/all")
+        })?;
+        output.print(&script);
+        return Ok(Exit::Clean);
+    }
     environment.server = format!("PostgreSQL {}", verified.catalog.server.version);
     let report = Report {
         command: "verify-rls".to_owned(),

@@ -1,7 +1,7 @@
 //! The people of the worlds: who tries, who owns the rows that are tried.
 
 use crate::db::impersonate;
-use crate::model::access::{Actor, Command, Contract, Standing};
+use crate::model::access::{Actor, Contract};
 use crate::model::catalog::Catalog;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -46,9 +46,9 @@ pub fn cast(contract: &Contract, catalog: &Catalog) -> Vec<Persona> {
     let mut personas: Vec<Persona> = Vec::new();
     let mut main_person: Option<&Actor> = None;
     for actor in &contract.actors {
-        let person = is_person(contract, actor);
+        let person = contract.is_person(actor);
         personas.push(persona(&actor.name, actor, person, person, true, catalog));
-        if person && main_person.is_none() && owns_anything(contract, actor) {
+        if person && main_person.is_none() && contract.promises_own(actor) {
             main_person = Some(actor);
         }
     }
@@ -57,17 +57,6 @@ pub fn cast(contract: &Contract, catalog: &Catalog) -> Vec<Persona> {
         personas.push(persona(&format!("second-{}", actor.name), actor, true, true, false, catalog));
     }
     personas
-}
-
-/// Whether tokens of `actor` name an account: it has claims of its own, or is promised rows of its own.
-fn is_person(contract: &Contract, actor: &Actor) -> bool {
-    !actor.bypasses_rls && (!actor.claims.is_empty() || owns_anything(contract, actor))
-}
-
-fn owns_anything(contract: &Contract, actor: &Actor) -> bool {
-    contract.tables.iter().any(|table| {
-        Command::PROMISABLE.iter().any(|command| contract.promises(table, actor, Standing::Own, *command))
-    })
 }
 
 fn persona(name: &str, actor: &Actor, person: bool, has_rows: bool, tries: bool, catalog: &Catalog) -> Persona {

@@ -17,7 +17,7 @@ use crate::verify::world::build::{self, Standing};
 use crate::verify::world::insert::key_columns;
 use crate::verify::world::rows::{self, Maker};
 use crate::verify::world::{Subject, World, WorldKind};
-use crate::verify::{coverage, findings};
+use crate::verify::{coverage, findings, repro};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -42,6 +42,8 @@ pub struct Options {
     pub only: Vec<String>,
     /// Statements without WHERE are tried only on tables of at most so many rows (targets).
     pub bare_bound: u64,
+    /// The id of the one attempt whose psql script is wanted, too.
+    pub repro: Option<String>,
 }
 
 /// What a verification found.
@@ -57,6 +59,8 @@ pub struct Verified {
     pub not_run: Vec<NotRun>,
     /// How long the attempts took, without reading the catalogue.
     pub elapsed: Duration,
+    /// A psql script that makes the asked-for attempt, where it was planned.
+    pub script: Option<String>,
 }
 
 /// Verifies the database that `connect` leads to against the contract.
@@ -93,13 +97,14 @@ pub async fn verify(
         attempts: Vec::new(),
         findings: coverage::findings(contract, &catalog),
         not_run: Vec::new(),
+        script: None,
     };
     let started = Instant::now();
     run.all_worlds(session, connect).await?;
     let elapsed = started.elapsed();
-    let Run { attempts, mut findings, not_run, .. } = run;
+    let Run { attempts, mut findings, not_run, script, .. } = run;
     findings.splice(0..0, findings::of_attempts(&attempts, &subjects));
-    Ok(Verified { attempts, findings, not_run, elapsed, catalog })
+    Ok(Verified { attempts, findings, not_run, elapsed, script, catalog })
 }
 
 /// Whether this session can tell: it must see every row itself, and be able to become every actor.
@@ -133,6 +138,7 @@ struct Run<'a> {
     attempts: Vec<Attempt>,
     findings: Vec<Finding>,
     not_run: Vec<NotRun>,
+    script: Option<String>,
 }
 
 /// What one world's attempts need, once planned.
@@ -279,6 +285,10 @@ impl Run<'_> {
                 };
                 form::plan(&scene, &mut plan)?;
             }
+        }
+        if let Some(asked) = &self.options.repro {
+            let planned = plan.attempts.iter().find(|planned| self.id(planned) == *asked);
+            self.script = planned.map(|planned| repro::script(asked, planned, world, self.subjects, self.personas)).or(self.script.take());
         }
         let wanted = |id: &str| self.options.only.is_empty() || self.options.only.iter().any(|part| id.contains(part));
         plan.attempts.retain(|planned| wanted(&self.id(planned)));

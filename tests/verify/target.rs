@@ -5,7 +5,7 @@ use crate::support::Server;
 use crate::verdicts::verdicts;
 
 /// A prepared, migrated and seeded database on a server of its own, and the migrator's URL.
-fn prepared() -> (Server, String) {
+pub fn prepared() -> (Server, String) {
     let server = Server::start();
     let up = binary().args(["dev", "up", "--database-url", &server.url()]).output().unwrap();
     assert!(up.status.success(), "{}", String::from_utf8_lossy(&up.stderr));

@@ -91,3 +91,19 @@ fn only_what_is_asked_for_and_nothing_is_no_pass() {
     let (code, report) = Project::copy().verify(&["--engine", "local", "--only", "no such attempt"]);
     assert_eq!((code, count(&report, "attempts")), (3, 0));
 }
+
+/// The script shows what the attempt saw, to someone with nothing but psql.
+#[test]
+fn an_attempt_is_repeated_in_psql() {
+    let (server, url) = crate::target::prepared();
+    server.sql("CREATE POLICY x ON public.documents FOR SELECT USING (true)");
+    let project = Project::copy();
+    let output = project.run(&["verify-rls", "--database-url", &url, "--repro", "documents/user/other/select/count"]);
+    assert!(!output.status.success(), "the count is told of rows of one's own");
+    let output = project.run(&["verify-rls", "--database-url", &url, "--repro", "documents/user/other/select/all"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let shown = server.psql_as("migrator", &String::from_utf8(output.stdout).unwrap());
+    assert!(shown.contains("made up"), "{shown}");
+    let none = project.run(&["verify-rls", "--database-url", &url, "--repro", "no/such/attempt"]);
+    assert_eq!(none.status.code(), Some(2));
+}
