@@ -56,7 +56,7 @@ pub(crate) enum Promise {
     Yes,
     /// It is not.
     No,
-    /// It is where the row that the control makes is promised to the actor: a default decides whose the row is.
+    /// It is where the row, as the control leaves it, is promised to the actor.
     ByControl,
 }
 

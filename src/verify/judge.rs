@@ -60,12 +60,15 @@ impl Case<'_> {
         match self.planned.promise {
             Promise::Yes => true,
             Promise::No => false,
-            // The row that the same statement makes without policies shows whose it would be.
-            Promise::ByControl => self
-                .control
-                .and_then(|control| control.changes.as_ref())
-                .and_then(|changes| changes.written.iter().find(|(key, _)| !self.before.contains_key(*key)))
-                .is_some_and(|(_, standing)| self.row_promised(*standing)),
+            // The row as the same statement leaves it without policies shows whose it would be.
+            Promise::ByControl => {
+                let written = self.control.and_then(|control| control.changes.as_ref()).map(|changes| &changes.written);
+                let row = written.and_then(|written| match &self.planned.aim {
+                    Aim::Rows(keys) => keys.first().and_then(|key| written.get(key)),
+                    _ => written.iter().find(|(key, _)| !self.before.contains_key(*key)).map(|(_, standing)| standing),
+                });
+                row.is_some_and(|standing| self.row_promised(*standing))
+            }
         }
     }
 

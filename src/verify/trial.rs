@@ -121,11 +121,13 @@ impl Stage<'_> {
                 futures::join!(self.session.batch(&become_sql), self.session.statement(&trial.sql));
             (became, result, Ok(()), None)
         };
-        // Whatever failed first is what came of it: to become someone, the statement, what was deferred.
-        let result = became.and(result).and_then(|result| match deferred {
-            Ok(()) => Ok(result),
-            Err(error) => Err(error),
-        });
+        // Whatever failed first is what came of it: to become someone, the statement, what was deferred. A refusal to
+        // become someone says nothing of the statement, so it must not read as a refusal of it.
+        let result = match became {
+            Ok(()) => result.and_then(|result| deferred.map(|()| result)),
+            Err(error) if error.is_connection() => Err(error),
+            Err(error) => Err(DbError { message: format!("the actor could not be impersonated: {error}"), ..unreadable() }),
+        };
         let (result, changes) = match (result, read_back, rows) {
             (Ok(result), Some((pair, _)), Some(Ok(rows))) => match self.changes(pair, rows.keys) {
                 Some(changes) => (Ok(result), Some(changes)),

@@ -107,7 +107,8 @@ fn add(
 ) -> Result<(), Failure> {
     let values = scene.maker.fresh(scene.subject, Some(scene.persona), hold.clone(), form, scene.world)?;
     let values = scene.client_values(values, hold);
-    let promise = if matches!(scene.ownership(), Ownership::Sql(_)) {
+    // Between owners, and where a condition decides, the row itself shows whose it is.
+    let promise = if standing == Standing::Mixed || matches!(scene.ownership(), Ownership::Sql(_)) {
         Promise::ByControl
     } else {
         scene.promise(standing, &[Command::Insert])

@@ -80,8 +80,11 @@ fn assign(
 ) {
     let set: Vec<String> = hold.iter().map(|(column, value)| Scene::assignment(column, value.as_deref())).collect();
     let columns: Vec<String> = hold.keys().cloned().collect();
-    // Only where every row is promised, whoever's it is, may a row change hands.
-    let promise = scene.promise(Standing::Other, &[Command::Update]);
+    // Whose the row would be afterwards decides on one's own; a row that is not promised stays out of reach anyway.
+    let promise = match scene.promise(standing, &[Command::Update]) {
+        Promise::Yes if target.is_some() => Promise::ByControl,
+        promise => promise,
+    };
     statement(scene, plan, standing, form, &set.join(", "), &columns, target, rows, promise, control, impossible);
 }
 
