@@ -1,1 +1,3 @@
-//! (under construction)
+//! The contract and the project folder it stands in.
+
+pub mod project;
