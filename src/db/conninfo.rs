@@ -19,8 +19,8 @@ impl Conninfo {
         if text.is_empty() {
             return Err(Failure::usage("the database URL is empty"));
         }
-        let config = tokio_postgres::Config::from_str(&text)
-            .map_err(|_| Failure::usage("the database URL does not parse"))?;
+        let config =
+            tokio_postgres::Config::from_str(&text).map_err(|_| Failure::usage("the database URL does not parse"))?;
         Ok(Self(config))
     }
 }
