@@ -180,7 +180,7 @@ pub(super) fn refused(conninfo: &Conninfo, fault: &Fault) -> Failure {
             .note(fault.error.to_string())
             .help("target_session_attrs asks for the other kind of server: name that server, or leave it out"),
         Stage::NoPassword => failure
-            .note("the server asks for a password, and none is given")
+            .note("the server asks for a password, and none is given; ~/.pgpass is not read yet")
             .help("put it in the URL, percent-encoded, or in PGPASSWORD"),
         _ => answered(failure, conninfo, &fault.error),
     };
