@@ -60,7 +60,9 @@ fn every_table_has_its_file() {
     let tables: Vec<String> = files("migrations")
         .iter()
         .flat_map(|(_, text)| statements(text))
-        .filter_map(|statement| Some(statement.strip_prefix("CREATE TABLE public.")?.split_whitespace().next()?.to_owned()))
+        .filter_map(|statement| {
+            Some(statement.strip_prefix("CREATE TABLE public.")?.split_whitespace().next()?.to_owned())
+        })
         .collect();
     assert_eq!(tables.len(), 9);
     let names: Vec<String> = files("policies").into_iter().map(|(name, _)| name).collect();
@@ -77,7 +79,8 @@ fn a_table_is_closed_where_it_is_made() {
     for (name, text) in files("migrations") {
         let all = statements(&text);
         for statement in &all {
-            let Some(table) = statement.strip_prefix("CREATE TABLE ").and_then(|rest| rest.split_whitespace().next()) else {
+            let Some(table) = statement.strip_prefix("CREATE TABLE ").and_then(|rest| rest.split_whitespace().next())
+            else {
                 continue;
             };
             seen += 1;

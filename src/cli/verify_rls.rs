@@ -21,7 +21,9 @@ const BARE_BOUND: u64 = 10_000;
 
 /// Flags.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  chartchek-db verify-rls                      on a scratch database made from the migrations\n  chartchek-db verify-rls --target             on the database that DATABASE_URL or PG* name\n  chartchek-db verify-rls --format json --only documents/")]
+#[command(
+    after_help = "Examples:\n  chartchek-db verify-rls                      on a scratch database made from the migrations\n  chartchek-db verify-rls --target             on the database that DATABASE_URL or PG* name\n  chartchek-db verify-rls --format json --only documents/"
+)]
 pub(crate) struct Args {
     /// Verify the database that DATABASE_URL or the PG* variables name, in one transaction that is rolled back
     #[arg(long, conflicts_with = "engine")]
@@ -80,8 +82,9 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     let file = match &args.contract {
         Some(path) => SourceFile::new(
             path.display().to_string(),
-            std::fs::read_to_string(path)
-                .map_err(|error| Failure::usage(format!("contract {} was not read", path.display())).note(error.to_string()))?,
+            std::fs::read_to_string(path).map_err(|error| {
+                Failure::usage(format!("contract {} was not read", path.display())).note(error.to_string())
+            })?,
         ),
         None => project.contract.clone(),
     };
@@ -115,8 +118,9 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     };
     for (format, path) in &args.reports {
         let text = report::plain(&render(*format, &report)?);
-        std::fs::write(path, text)
-            .map_err(|error| Failure::usage(format!("report {} was not written", path.display())).note(error.to_string()))?;
+        std::fs::write(path, text).map_err(|error| {
+            Failure::usage(format!("report {} was not written", path.display())).note(error.to_string())
+        })?;
     }
     output.print(&render(args.format, &report)?);
     Ok(exit(&report, args.allow_not_run))
@@ -144,7 +148,8 @@ async fn on_scratch(
     };
     let verified = verify::verify(contract, ground, options, &mut async || scratch.connect().await).await?;
     let engine = scratch.engine().to_owned();
-    let not_tried = scratch.not_tried().into_iter().map(|what| NotRun { what, why: format!("not on {engine}") }).collect();
+    let not_tried =
+        scratch.not_tried().into_iter().map(|what| NotRun { what, why: format!("not on {engine}") }).collect();
     Ok((verified, not_tried))
 }
 

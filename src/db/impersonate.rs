@@ -12,7 +12,12 @@ pub fn request(role: &str, claims: &str, settings: &[(String, String)]) -> Strin
     parameters.extend(settings.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     parameters.push(("role", role));
     parameters.extend(claims_parameters(claims));
-    parameters.extend([("request.method", "POST"), ("request.path", "/"), ("request.headers", "{}"), ("request.cookies", "{}")]);
+    parameters.extend([
+        ("request.method", "POST"),
+        ("request.path", "/"),
+        ("request.headers", "{}"),
+        ("request.cookies", "{}"),
+    ]);
     select(&parameters)
 }
 

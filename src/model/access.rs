@@ -232,9 +232,9 @@ impl Contract {
     /// Whether `actor` is promised anything on rows of its own, in any table.
     pub fn promises_own(&self, actor: &Actor) -> bool {
         let commands = Command::PROMISABLE;
-        self.tables.iter().any(|table| {
-            commands.iter().any(|command| self.promises(table, actor, Standing::Own, *command))
-        })
+        self.tables
+            .iter()
+            .any(|table| commands.iter().any(|command| self.promises(table, actor, Standing::Own, *command)))
     }
 
     /// Whether `actor` is promised `command` on rows of `standing` in `table`, by itself or through what it extends.

@@ -24,9 +24,16 @@ pub fn render(report: &Report) -> String {
     let mut text = String::new();
     let environment = &report.environment;
     let _infallible = writeln!(text, "{}: {}", report.command, environment.subject);
-    let regime =
-        if environment.regime.is_empty() { String::new() } else { format!(", {} default privileges", environment.regime) };
-    let _infallible = writeln!(text, "{QUIET}{} · {}{regime} · {}{QUIET:#}", environment.tool, environment.engine, environment.project);
+    let regime = if environment.regime.is_empty() {
+        String::new()
+    } else {
+        format!(", {} default privileges", environment.regime)
+    };
+    let _infallible = writeln!(
+        text,
+        "{QUIET}{} · {}{regime} · {}{QUIET:#}",
+        environment.tool, environment.engine, environment.project
+    );
     if !report.attempts.is_empty() {
         let _infallible = write!(text, "\n{}", paint_matrix(&matrix::render(&report.attempts)));
         let _infallible = writeln!(text, "{QUIET}{}{QUIET:#}", matrix::LEGEND);
@@ -56,9 +63,7 @@ fn listed(text: &mut String, title: &str, style: Style, items: &[crate::model::r
 
 /// Colours the signs of trouble; the cells stand behind the two name columns.
 fn paint_matrix(matrix: &str) -> String {
-    matrix
-        .replace('!', &format!("{BAD}!{BAD:#}"))
-        .replace('?', &format!("{DOUBT}?{DOUBT:#}"))
+    matrix.replace('!', &format!("{BAD}!{BAD:#}")).replace('?', &format!("{DOUBT}?{DOUBT:#}"))
 }
 
 fn render_finding(finding: &Finding) -> String {
@@ -88,7 +93,8 @@ fn inconclusive(text: &mut String, attempts: &[Attempt]) {
     }
     let _infallible = writeln!(text, "\n{DOUBT}inconclusive{DOUBT:#}: these attempts show nothing, and do not pass");
     for attempt in doubtful.iter().take(LISTED) {
-        let _infallible = writeln!(text, "  {}: {}\n    {}; -- as {}", attempt.id, attempt.why, attempt.statement, attempt.persona);
+        let _infallible =
+            writeln!(text, "  {}: {}\n    {}; -- as {}", attempt.id, attempt.why, attempt.statement, attempt.persona);
     }
     if doubtful.len() > LISTED {
         let _infallible = writeln!(text, "  … and {} more", doubtful.len() - LISTED);

@@ -34,7 +34,8 @@ pub fn render(attempts: &[Attempt]) -> String {
         last = table;
         let mut line = format!("{shown:table_width$}  {actor:actor_width$}");
         for standing in &standings {
-            let cell: String = Command::ALL.iter().map(|command| sign(attempts, table, actor, *standing, *command)).collect();
+            let cell: String =
+                Command::ALL.iter().map(|command| sign(attempts, table, actor, *standing, *command)).collect();
             let _infallible = write!(line, "  {cell:6}");
         }
         let _infallible = writeln!(text, "{}", line.trim_end());

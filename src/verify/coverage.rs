@@ -72,7 +72,10 @@ fn exposure(contract: &Contract, server: &Server) -> Vec<Finding> {
     if server.pre_request.is_some() && server.pre_request != contract.pre_request {
         findings.push(finding(
             "pre-request",
-            format!("the API calls {} before each request, and the contract says otherwise", server.pre_request.as_deref().unwrap_or("none")),
+            format!(
+                "the API calls {} before each request, and the contract says otherwise",
+                server.pre_request.as_deref().unwrap_or("none")
+            ),
             "name it in api.pre_request in policies/access.toml",
         ));
     }
@@ -125,7 +128,8 @@ pub(crate) async fn inactive_row_security(
                 what: format!("row-level security does not apply to {} on {table}", persona.actor.role),
                 object: table.to_string(),
                 place: Some(subject.access.place.clone()),
-                why: "RLS is off on the table, or the role bypasses it: every row is open to whoever has a grant".to_owned(),
+                why: "RLS is off on the table, or the role bypasses it: every row is open to whoever has a grant"
+                    .to_owned(),
                 remedy: format!(
                     "ALTER TABLE {} ENABLE ROW LEVEL SECURITY; and see that {} has neither BYPASSRLS nor SUPERUSER",
                     quote::table(table),

@@ -55,11 +55,16 @@ fn finding(group: &[&Attempt], check: &str, subjects: &[Subject]) -> Option<Find
         ),
         "leak" => (
             format!("{actor} can {command} {rows} {table}, and the contract does not promise it"),
-            format!("tighten the {command} policy or grant in policies/{table}.sql, or promise it in policies/access.toml"),
+            format!(
+                "tighten the {command} policy or grant in policies/{table}.sql, or promise it in policies/access.toml"
+            ),
         ),
         "grant-without-promise" => (
             format!("{actor} is granted {command} on {table} and promised nothing there"),
-            format!("REVOKE {} ON {table} from the role, or promise it in policies/access.toml", command.word().to_uppercase()),
+            format!(
+                "REVOKE {} ON {table} from the role, or promise it in policies/access.toml",
+                command.word().to_uppercase()
+            ),
         ),
         _ => (
             format!("{actor} cannot {command} {rows} {table}, and the contract promises it"),
@@ -70,7 +75,10 @@ fn finding(group: &[&Attempt], check: &str, subjects: &[Subject]) -> Option<Find
         check: check.to_owned(),
         what,
         object: table.clone(),
-        place: subjects.iter().find(|subject| subject.access.table.to_string() == *table).map(|s| s.access.place.clone()),
+        place: subjects
+            .iter()
+            .find(|subject| subject.access.table.to_string() == *table)
+            .map(|s| s.access.place.clone()),
         why: format!("{}: expected {}, got {} ({})", shown.id, shown.expected, shown.outcome, shown.why),
         remedy,
         reach: Reach::Api,

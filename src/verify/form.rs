@@ -154,9 +154,11 @@ impl<'a> Scene<'a> {
     fn due(&self, command: Command) -> bool {
         let role = &self.persona().actor.role;
         let access = &self.maker.subjects[self.subject].access;
-        self.contract.actors.iter().filter(|actor| actor.role == *role).any(|actor| {
-            Standing::ALL.iter().any(|standing| self.contract.promises(access, actor, *standing, command))
-        })
+        self.contract
+            .actors
+            .iter()
+            .filter(|actor| actor.role == *role)
+            .any(|actor| Standing::ALL.iter().any(|standing| self.contract.promises(access, actor, *standing, command)))
     }
 
     /// The outcome of a denial: a missing grant where none is due, else `otherwise`.

@@ -89,14 +89,20 @@ impl Case<'_> {
         };
         match &observed.result {
             Err(error) if error.code == sqlstate::INSUFFICIENT_PRIVILEGE => {
-                if self.granted() { (Outcome::RefusedPolicy, error.message.clone()) } else { (Outcome::RefusedGrant, String::new()) }
+                if self.granted() {
+                    (Outcome::RefusedPolicy, error.message.clone())
+                } else {
+                    (Outcome::RefusedGrant, String::new())
+                }
             }
             Err(error) => (Outcome::Error, error.to_string()),
             Ok(_) if !self.granted() => {
                 (Outcome::Error, "it ran although the catalogue says that a grant it needs is missing".to_owned())
             }
             Ok(result) => match &self.planned.aim {
-                Aim::Count(_) => (if counted(&result.keys) == Some(0) { Outcome::Hidden } else { Outcome::Done }, String::new()),
+                Aim::Count(_) => {
+                    (if counted(&result.keys) == Some(0) { Outcome::Hidden } else { Outcome::Done }, String::new())
+                }
                 Aim::Rows(keys) | Aim::All(keys) | Aim::Untouched(keys) => {
                     let touched = self.touched(observed);
                     let done = keys.iter().any(|key| touched.contains(key.as_str()));
@@ -114,7 +120,11 @@ impl Case<'_> {
     /// The keys of the rows that were seen or changed.
     fn touched<'a>(&self, observed: &'a Observed) -> BTreeSet<&'a str> {
         if self.planned.command == Command::Select {
-            return observed.result.iter().flat_map(|result| result.keys.iter().flatten().map(String::as_str)).collect();
+            return observed
+                .result
+                .iter()
+                .flat_map(|result| result.keys.iter().flatten().map(String::as_str))
+                .collect();
         }
         let changes = observed.changes.iter();
         changes.flat_map(|changes| changes.written.keys().chain(&changes.gone)).map(String::as_str).collect()
@@ -162,14 +172,19 @@ impl Case<'_> {
             }
             let beyond = self.beyond(observed);
             if beyond > 0 {
-                return (Verdict::Leak, format!("{beyond} row{} beyond the promise", if beyond == 1 { "" } else { "s" }));
+                return (
+                    Verdict::Leak,
+                    format!("{beyond} row{} beyond the promise", if beyond == 1 { "" } else { "s" }),
+                );
             }
         }
         if promised {
             return self.promised_verdict(outcome, &cause);
         }
         match (expected, outcome) {
-            (_, Outcome::Done) => (Verdict::Leak, if cause.is_empty() { "it did what is not promised".to_owned() } else { cause }),
+            (_, Outcome::Done) => {
+                (Verdict::Leak, if cause.is_empty() { "it did what is not promised".to_owned() } else { cause })
+            }
             (Outcome::RefusedGrant, Outcome::Hidden | Outcome::RefusedPolicy) => {
                 (Verdict::Leak, "a grant without a promise: only the policies stand in the way".to_owned())
             }
@@ -192,7 +207,10 @@ impl Case<'_> {
             let touched = self.touched(observed);
             let missing = keys.iter().filter(|key| !touched.contains(key.as_str())).count();
             if missing > 0 {
-                return (Verdict::OverDenial, format!("{missing} of {} promised rows were not seen or changed", keys.len()));
+                return (
+                    Verdict::OverDenial,
+                    format!("{missing} of {} promised rows were not seen or changed", keys.len()),
+                );
             }
         }
         (Verdict::Held, String::new())
@@ -201,7 +219,9 @@ impl Case<'_> {
     fn count_verdict(&self, expected: u64, counted: Option<u64>, promised: bool) -> (Verdict, String) {
         match counted {
             None => (Verdict::Inconclusive, "the count was not understood".to_owned()),
-            Some(count) if count > expected => (Verdict::Leak, format!("it counted {count} rows, and {expected} are promised")),
+            Some(count) if count > expected => {
+                (Verdict::Leak, format!("it counted {count} rows, and {expected} are promised"))
+            }
             Some(count) if count < expected => {
                 (Verdict::OverDenial, format!("it counted {count} rows, and {expected} are promised"))
             }

@@ -8,7 +8,8 @@ use std::fmt::Write;
 
 /// The script. It begins a transaction and rolls it back; run it as a role that bypasses RLS.
 pub(crate) fn script(id: &str, planned: &Planned, world: &World, subjects: &[Subject], personas: &[Persona]) -> String {
-    let mut script = format!("-- {id}\n-- as a role with BYPASSRLS: psql --file THIS; nothing remains of it\n\nBEGIN;\n");
+    let mut script =
+        format!("-- {id}\n-- as a role with BYPASSRLS: psql --file THIS; nothing remains of it\n\nBEGIN;\n");
     script.push_str("SET LOCAL row_security = off;\n\n-- the world\n");
     for statement in &world.support {
         let _infallible = writeln!(script, "{statement};");

@@ -96,7 +96,12 @@ pub async fn verify(
         personas: &personas,
         attempts: Vec::new(),
         findings: coverage::findings(contract, &catalog),
-        not_run: contract.tables.iter().filter(|access| !subjects.iter().any(|s| s.access.table == access.table)).map(not_tried).collect(),
+        not_run: contract
+            .tables
+            .iter()
+            .filter(|access| !subjects.iter().any(|s| s.access.table == access.table))
+            .map(not_tried)
+            .collect(),
         script: None,
     };
     let started = Instant::now();
@@ -113,7 +118,10 @@ fn is_tried(kind: &str) -> bool {
 }
 
 fn not_tried(access: &TableAccess) -> NotRun {
-    NotRun { what: access.table.to_string(), why: "it is no table: rows of views and foreign tables are not made".to_owned() }
+    NotRun {
+        what: access.table.to_string(),
+        why: "it is no table: rows of views and foreign tables are not made".to_owned(),
+    }
 }
 
 /// Whether this session can tell: it must see every row itself, and be able to become every actor.
@@ -129,7 +137,10 @@ fn fit_to_judge(catalog: &Catalog, contract: &Contract) -> Result<(), Failure> {
         if catalog.role(&actor.role).is_some_and(|role| !role.assumable) {
             return Err(Failure::new(
                 FailureKind::Connection,
-                format!("role {} may not SET ROLE to {}, so actor {} cannot be tried", catalog.server.user, actor.role, actor.name),
+                format!(
+                    "role {} may not SET ROLE to {}, so actor {} cannot be tried",
+                    catalog.server.user, actor.role, actor.name
+                ),
             )
             .help(format!("GRANT {} TO {}", actor.role, catalog.server.user)));
         }
@@ -168,8 +179,7 @@ impl Run<'_> {
         // The session, and whether its transaction has begun.
         let mut session = Some((session, false));
         for kind in WorldKind::ALL {
-            let maker =
-                Maker { kind, catalog: self.catalog, subjects: self.subjects, personas: self.personas };
+            let maker = Maker { kind, catalog: self.catalog, subjects: self.subjects, personas: self.personas };
             let world = rows::plan(&maker)?;
             self.one_world(&maker, &world, &mut session, connect).await?;
         }
@@ -201,7 +211,14 @@ impl Run<'_> {
             let whole = self.enter(&current, begun).await?;
             let keys = build::insert_rows(&current, world, self.subjects).await?;
             let seen = build::sights(
-                &current, self.contract, self.catalog, world, &keys, self.subjects, self.personas, &whole,
+                &current,
+                self.contract,
+                self.catalog,
+                world,
+                &keys,
+                self.subjects,
+                self.personas,
+                &whole,
             )
             .await?;
             let standing = Standing { keys, sights: seen };
@@ -218,8 +235,15 @@ impl Run<'_> {
             let Some(program) = &program else { break };
             let pairs = program.trials[observed.len()..].iter().filter_map(|trial| trial.reads_back).collect();
             let read_backs = build::prepare(
-                &current, self.contract, self.catalog, self.subjects, self.personas, &standing, &whole,
-                &program.fresh, &pairs,
+                &current,
+                self.contract,
+                self.catalog,
+                self.subjects,
+                self.personas,
+                &standing,
+                &whole,
+                &program.fresh,
+                &pairs,
             )
             .await?;
             let stage = Stage {
@@ -277,7 +301,13 @@ impl Run<'_> {
         Ok(whole)
     }
 
-    fn program(&mut self, maker: &Maker<'_>, world: &World, standing: &Standing, whole: &[bool]) -> Result<Program, Failure> {
+    fn program(
+        &mut self,
+        maker: &Maker<'_>,
+        world: &World,
+        standing: &Standing,
+        whole: &[bool],
+    ) -> Result<Program, Failure> {
         let mut plan = Plan::default();
         for subject in 0..self.subjects.len() {
             for persona in (0..self.personas.len()).filter(|&index| self.personas[index].tries) {
@@ -297,7 +327,9 @@ impl Run<'_> {
         }
         if let Some(asked) = &self.options.repro {
             let planned = plan.attempts.iter().find(|planned| self.id(planned) == *asked);
-            self.script = planned.map(|planned| repro::script(asked, planned, world, self.subjects, self.personas)).or(self.script.take());
+            self.script = planned
+                .map(|planned| repro::script(asked, planned, world, self.subjects, self.personas))
+                .or(self.script.take());
         }
         let wanted = |id: &str| self.options.only.is_empty() || self.options.only.iter().any(|part| id.contains(part));
         plan.attempts.retain(|planned| wanted(&self.id(planned)));

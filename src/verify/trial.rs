@@ -117,8 +117,7 @@ impl Stage<'_> {
             );
             (became, result, deferred, Some(rows))
         } else {
-            let (became, result) =
-                futures::join!(self.session.batch(&become_sql), self.session.statement(&trial.sql));
+            let (became, result) = futures::join!(self.session.batch(&become_sql), self.session.statement(&trial.sql));
             (became, result, Ok(()), None)
         };
         // Whatever failed first is what came of it: to become someone, the statement, what was deferred. A refusal to
@@ -126,7 +125,9 @@ impl Stage<'_> {
         let result = match became {
             Ok(()) => result.and_then(|result| deferred.map(|()| result)),
             Err(error) if error.is_connection() => Err(error),
-            Err(error) => Err(DbError { message: format!("the actor could not be impersonated: {error}"), ..unreadable() }),
+            Err(error) => {
+                Err(DbError { message: format!("the actor could not be impersonated: {error}"), ..unreadable() })
+            }
         };
         let (result, changes) = match (result, read_back, rows) {
             (Ok(result), Some((pair, _)), Some(Ok(rows))) => match self.changes(pair, rows.keys) {
@@ -160,7 +161,11 @@ fn lost(observed: &Observed) -> bool {
 }
 
 fn unreadable() -> DbError {
-    DbError { code: "XX000".to_owned(), message: "what was read back was not understood".to_owned(), ..DbError::default() }
+    DbError {
+        code: "XX000".to_owned(),
+        message: "what was read back was not understood".to_owned(),
+        ..DbError::default()
+    }
 }
 
 /// Opens the transaction in which everything happens; the caller never commits it.
@@ -177,9 +182,12 @@ pub(crate) async fn begin(session: &Session, repeatable: bool) -> Result<(), Fai
         .await
         .map_err(|error| {
             if error.code == crate::db::sqlstate::READ_ONLY_TRANSACTION || error.message.contains("read-write") {
-                Failure::new(FailureKind::Connection, "the database takes no writes, and attempts must be able to write")
-                    .note(error.to_string())
-                    .help("verify the primary, or a scratch database (without --target)")
+                Failure::new(
+                    FailureKind::Connection,
+                    "the database takes no writes, and attempts must be able to write",
+                )
+                .note(error.to_string())
+                .help("verify the primary, or a scratch database (without --target)")
             } else {
                 error.into_failure("the verification's transaction did not start")
             }

@@ -34,7 +34,11 @@ fn check(fault: &Fault) {
 fn a_policy_that_admits_everyone() {
     check(&Fault {
         sql: "CREATE POLICY x ON public.documents USING (true);",
-        leaks: &["documents/user/other/select/all", "documents/anonymous/own/select/key", "documents/user/other/delete/bare"],
+        leaks: &[
+            "documents/user/other/select/all",
+            "documents/anonymous/own/select/key",
+            "documents/user/other/delete/bare",
+        ],
         over_denials: &[],
         finding: "leak",
         clean: &["chat_threads", "vector_stores", "resources"],
@@ -183,7 +187,8 @@ fn a_grant_revoked() {
 #[test]
 fn a_row_stolen_at_commit() {
     check(&Fault {
-        sql: "CREATE FUNCTION public.steal() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+        sql:
+            "CREATE FUNCTION public.steal() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
               BEGIN
                   UPDATE public.user_assistants SET user_id = NEW.user_id WHERE user_id <> NEW.user_id;
                   RETURN NULL;

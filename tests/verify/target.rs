@@ -25,7 +25,8 @@ fn the_target_is_left_as_it_was_with_the_same_verdicts() {
     let (_, scratch) = Project::copy().verify(&["--engine", "embedded"]);
     let (on_target, mut on_scratch) = (verdicts(&target), verdicts(&scratch));
     // On a target the rights decide on TRUNCATE.
-    on_scratch = on_scratch.into_iter().map(|(id, what)| (id.replace("/truncate/cascade", "/truncate/rights"), what)).collect();
+    on_scratch =
+        on_scratch.into_iter().map(|(id, what)| (id.replace("/truncate/cascade", "/truncate/rights"), what)).collect();
     assert_eq!(on_target, on_scratch);
 }
 
@@ -51,7 +52,15 @@ fn database_url_alone_never_chooses_the_target() {
     assert_eq!(scratch["environment"]["subject"], "a scratch database made from the migrations");
 
     let mut command = binary();
-    command.env("DATABASE_URL", &url).args(["verify-rls", "--target", "--format", "json", "--only", "resources/", "--project"]);
+    command.env("DATABASE_URL", &url).args([
+        "verify-rls",
+        "--target",
+        "--format",
+        "json",
+        "--only",
+        "resources/",
+        "--project",
+    ]);
     let (code, target) = report(&command.arg(project.path("")).output().unwrap());
     assert_eq!(code, 0);
     assert!(target["environment"]["subject"].as_str().unwrap().starts_with("target "));
@@ -77,7 +86,12 @@ fn wrong_ways_to_name_a_target_are_refused() {
     }
     // Set but empty: a secret that is missing in CI.
     let mut command = binary();
-    let output = command.env("DATABASE_URL", "").args(["verify-rls", "--target", "--project"]).arg(project.path("")).output().unwrap();
+    let output = command
+        .env("DATABASE_URL", "")
+        .args(["verify-rls", "--target", "--project"])
+        .arg(project.path(""))
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
 }
 

@@ -26,9 +26,10 @@ fn held(args: &[&str]) -> Value {
     assert!(count(&report, "attempts") >= 2000, "only {} attempts", count(&report, "attempts"));
     for table in TABLES {
         for (actor, command) in [("user", "select"), ("user", "insert"), ("admin", "update"), ("anon", "delete")] {
-            let tried = report["attempts"].as_array().unwrap().iter().any(|attempt| {
-                attempt["table"] == table && attempt["actor"] == actor && attempt["command"] == command
-            });
+            let tried =
+                report["attempts"].as_array().unwrap().iter().any(|attempt| {
+                    attempt["table"] == table && attempt["actor"] == actor && attempt["command"] == command
+                });
             assert!(tried, "{actor} never tried to {command} {table}");
         }
     }

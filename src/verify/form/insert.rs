@@ -61,15 +61,15 @@ fn control_of(scene: &Scene<'_>, holder: usize) -> Who {
 /// Nobody's row: the owner columns NULL, and hanging on a parent that is an orphan.
 fn no_owner(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
     let nulls: Values = scene.paths().iter().map(|path| (path.column().to_owned(), None)).collect();
-    let refused = scene.paths().iter().any(|path| {
-        scene.table().column(path.column()).is_some_and(|column| column.not_null)
-    });
+    let refused =
+        scene.paths().iter().any(|path| scene.table().column(path.column()).is_some_and(|column| column.not_null));
     let impossible = refused.then_some(sqlstate::NOT_NULL_VIOLATION);
     add(scene, plan, Standing::Orphan, "no-owner", &nulls, Who::Privileged(scene.persona), impossible)?;
     if let [path @ OwnerPath::Parent { .. }] = scene.paths() {
-        let hanging = scene.rows(Standing::Orphan).into_iter().find(|(row, _)| {
-            row.values.get(path.column()).is_some_and(Option::is_some)
-        });
+        let hanging = scene
+            .rows(Standing::Orphan)
+            .into_iter()
+            .find(|(row, _)| row.values.get(path.column()).is_some_and(Option::is_some));
         if let Some((row, _)) = hanging {
             let orphan: Values =
                 [(path.column().to_owned(), row.values.get(path.column()).cloned().flatten())].into_iter().collect();
@@ -89,10 +89,20 @@ fn omitted(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
     }
     let columns: Vec<String> = scene.paths().iter().map(|path| path.column().to_owned()).collect();
     let nothing = Values::new();
-    let mut values = scene.maker.fresh(scene.subject, Some(scene.persona), nothing.clone(), "owner-omitted", scene.world)?;
+    let mut values =
+        scene.maker.fresh(scene.subject, Some(scene.persona), nothing.clone(), "owner-omitted", scene.world)?;
     values.retain(|name, _| !columns.contains(name));
     let values = scene.client_values(values, &nothing);
-    push(scene, plan, Standing::Own, "owner-omitted", &values, Promise::ByControl, Who::Privileged(scene.persona), None);
+    push(
+        scene,
+        plan,
+        Standing::Own,
+        "owner-omitted",
+        &values,
+        Promise::ByControl,
+        Who::Privileged(scene.persona),
+        None,
+    );
     Ok(())
 }
 

@@ -18,7 +18,19 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
         let control = scene.owner_of(rows[0].1, Command::Select);
         let needs = vec![need(Command::Select, &[])];
         let mut add = |form: &str, sql: String, aim: Aim| {
-            scene.add(plan, standing, Command::Select, form, sql, needs.clone(), aim, promise, denial, Some(control), None);
+            scene.add(
+                plan,
+                standing,
+                Command::Select,
+                form,
+                sql,
+                needs.clone(),
+                aim,
+                promise,
+                denial,
+                Some(control),
+                None,
+            );
         };
         add("all", list.clone(), Aim::All(keys));
         if let Some(condition) = scene.where_key(rows[0].0) {
@@ -37,7 +49,12 @@ fn count(scene: &Scene<'_>, plan: &mut Plan, name: &str, denial: Outcome) {
     let covers_all = scene.promised(Standing::Other, Command::Select) || scene.promised(Standing::Any, Command::Select);
     if covers_all && !scene.whole {
         plan.not_run.push(NotRun {
-            what: format!("{}/{}/{standing}/select/count{}", scene.table().name(), scene.persona().name, scene.world.kind.suffix()),
+            what: format!(
+                "{}/{}/{standing}/select/count{}",
+                scene.table().name(),
+                scene.persona().name,
+                scene.world.kind.suffix()
+            ),
             why: "the table has more rows than are read back".to_owned(),
         });
         return;

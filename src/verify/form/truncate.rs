@@ -22,6 +22,18 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
         (Aim::Rights, None)
     };
     let form = if scene.truncates { "cascade" } else { "rights" };
-    scene.add(plan, standing, Command::Truncate, form, sql, needs, aim, Promise::No, Outcome::RefusedGrant, control, None);
+    scene.add(
+        plan,
+        standing,
+        Command::Truncate,
+        form,
+        sql,
+        needs,
+        aim,
+        Promise::No,
+        Outcome::RefusedGrant,
+        control,
+        None,
+    );
     Ok(())
 }

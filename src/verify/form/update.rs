@@ -50,7 +50,17 @@ fn moves(scene: &Scene<'_>, plan: &mut Plan, rows: &[(&Row, &str)]) {
         let refused = scene.table().column(path.column()).is_some_and(|column| column.not_null);
         let nobody = Values::from([(path.column().to_owned(), None)]);
         let impossible = refused.then_some(sqlstate::NOT_NULL_VIOLATION);
-        assign(scene, plan, Standing::Own, &format!("disown{suffix}"), &nobody, Some(rows[0]), rows, privileged, impossible);
+        assign(
+            scene,
+            plan,
+            Standing::Own,
+            &format!("disown{suffix}"),
+            &nobody,
+            Some(rows[0]),
+            rows,
+            privileged,
+            impossible,
+        );
     }
 }
 

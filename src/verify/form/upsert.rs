@@ -44,7 +44,9 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
         );
         let mut free = values;
         let fresh = scene.maker.fresh(scene.subject, Some(scene.persona), Values::new(), "free key", scene.world)?;
-        free.extend(keys.iter().filter_map(|name| fresh.get_key_value(name)).map(|(name, value)| (name.clone(), value.clone())));
+        free.extend(
+            keys.iter().filter_map(|name| fresh.get_key_value(name)).map(|(name, value)| (name.clone(), value.clone())),
+        );
         let free = insert_row(scene.table(), &free);
         nothing(scene, plan, standing, key, &insert, &free, &conflict, &columns);
     }

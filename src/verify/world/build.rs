@@ -28,7 +28,11 @@ pub(crate) struct Standing {
 ///
 /// # Errors
 /// Inconclusive, naming the table and the constraint, where the database does not take a row.
-pub(crate) async fn insert_rows(session: &Session, world: &World, subjects: &[Subject]) -> Result<Vec<String>, Failure> {
+pub(crate) async fn insert_rows(
+    session: &Session,
+    world: &World,
+    subjects: &[Subject],
+) -> Result<Vec<String>, Failure> {
     if !world.support.is_empty() {
         session
             .batch(&world.support.join("; "))
@@ -49,7 +53,10 @@ pub(crate) async fn insert_rows(session: &Session, world: &World, subjects: &[Su
         let table = &subjects[row.subject].access.table;
         let result = result.map_err(|error| refused(&error, &table.to_string()))?;
         let key = result.keys.into_iter().next().flatten().ok_or_else(|| {
-            Failure::new(FailureKind::Inconclusive, format!("a row made for {table} was not taken: a trigger or rule dropped it"))
+            Failure::new(
+                FailureKind::Inconclusive,
+                format!("a row made for {table} was not taken: a trigger or rule dropped it"),
+            )
         })?;
         keys.push(key);
     }
@@ -58,10 +65,11 @@ pub(crate) async fn insert_rows(session: &Session, world: &World, subjects: &[Su
 
 fn refused(error: &DbError, table: &str) -> Failure {
     let constraint = error.constraint.as_ref().map_or_else(String::new, |name| format!(" (constraint {name})"));
-    error
-        .clone()
-        .into_failure(&format!("a row made for {table} was refused{constraint}: nothing was verified"))
-        .help(format!("exempt {table} in policies/access.toml with a reason, if no row for it can be made from the catalogue"))
+    error.clone().into_failure(&format!("a row made for {table} was refused{constraint}: nothing was verified")).help(
+        format!(
+            "exempt {table} in policies/access.toml with a reason, if no row for it can be made from the catalogue"
+        ),
+    )
 }
 
 /// The statement that reads a table back: locator, standing and key of each row; the standing is left out for rows
@@ -131,7 +139,14 @@ pub(crate) async fn sights(
         let scope = scope(world, keys, index);
         for persona in personas {
             let uid = persona.uid_or_nobody();
-            pairs.push(read_back_sql(contract, catalog, subject, uid, &[], if whole[index] { None } else { Some(&scope) }));
+            pairs.push(read_back_sql(
+                contract,
+                catalog,
+                subject,
+                uid,
+                &[],
+                if whole[index] { None } else { Some(&scope) },
+            ));
         }
     }
     let results = try_join_all(pairs.iter().map(|sql| session.statement(sql))).await;
@@ -150,11 +165,15 @@ pub(crate) async fn sights(
                 let standing = row.standing.ok_or_else(|| unreadable(subject))?;
                 sight.insert(row.key, Seen { locator: row.locator, standing });
             }
-            let missing = world.rows.iter().zip(keys).any(|(row, key)| row.subject == index && !sight.contains_key(key));
+            let missing =
+                world.rows.iter().zip(keys).any(|(row, key)| row.subject == index && !sight.contains_key(key));
             if missing {
                 return Err(Failure::new(
                     FailureKind::Inconclusive,
-                    format!("the reading role does not see every row of {} that it made: nothing can be concluded", subject.access.table),
+                    format!(
+                        "the reading role does not see every row of {} that it made: nothing can be concluded",
+                        subject.access.table
+                    ),
                 )
                 .help("connect as a role with BYPASSRLS, such as Supabase's postgres"));
             }
@@ -170,7 +189,10 @@ fn scope<'a>(world: &World, keys: &'a [String], subject: usize) -> Vec<&'a str> 
 }
 
 fn unreadable(subject: &Subject) -> Failure {
-    Failure::new(FailureKind::Inconclusive, format!("what was read back of {} was not understood", subject.access.table))
+    Failure::new(
+        FailureKind::Inconclusive,
+        format!("what was read back of {} was not understood", subject.access.table),
+    )
 }
 
 /// Prepares the read-back of the (subject, persona) pairs that writes need.

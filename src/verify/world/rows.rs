@@ -83,7 +83,14 @@ impl Maker<'_> {
 
     /// What makes a row `holder`'s by `path`, hanging on its `number`th parent row (or another of its, where there are
     /// fewer). `None` where the holder has nothing to hang on.
-    pub(crate) fn hold(&self, path: &OwnerPath, subject: usize, holder: usize, number: usize, world: &World) -> Option<Hold> {
+    pub(crate) fn hold(
+        &self,
+        path: &OwnerPath,
+        subject: usize,
+        holder: usize,
+        number: usize,
+        world: &World,
+    ) -> Option<Hold> {
         match path {
             OwnerPath::Column(column) => {
                 let uid = self.personas[holder].uid.clone()?;
@@ -91,9 +98,7 @@ impl Maker<'_> {
             }
             OwnerPath::Parent { parent, .. } => {
                 let parent_subject = subject_of(self.subjects, parent)?;
-                let row = world
-                    .row(parent_subject, holder, number)
-                    .or_else(|| world.row(parent_subject, holder, 1))?;
+                let row = world.row(parent_subject, holder, number).or_else(|| world.row(parent_subject, holder, 1))?;
                 Some(self.hang_on(path, subject, row))
             }
         }
@@ -164,7 +169,10 @@ impl Maker<'_> {
         let second = holders.iter().copied().find(|&index| !self.personas[index].tries);
         let first = second.and_then(|second| {
             let actor = &self.personas[second].actor.name;
-            holders.iter().copied().find(|&index| self.personas[index].tries && self.personas[index].actor.name == *actor)
+            holders
+                .iter()
+                .copied()
+                .find(|&index| self.personas[index].tries && self.personas[index].actor.name == *actor)
         });
         first.into_iter().chain(second).collect()
     }
@@ -172,9 +180,8 @@ impl Maker<'_> {
     /// What rows hang on that belong to nobody: NULL where the column allows it, and parents that are orphans.
     fn orphans(&self, subject: usize, world: &World) -> Vec<Hold> {
         let paths = self.paths(subject);
-        let nullable = |path: &OwnerPath| {
-            self.table(subject).column(path.column()).is_some_and(|column| !column.not_null)
-        };
+        let nullable =
+            |path: &OwnerPath| self.table(subject).column(path.column()).is_some_and(|column| !column.not_null);
         let mut orphans = Vec::new();
         if paths.iter().all(nullable) {
             orphans.push(paths.iter().map(|path| (path.column().to_owned(), None)).collect());
@@ -189,7 +196,12 @@ impl Maker<'_> {
     }
 
     /// Makes sure that every account exists where a subject's owner column refers to accounts outside the contract.
-    fn support_accounts(&self, subject: usize, world: &mut World, supported: &mut BTreeSet<String>) -> Result<(), Failure> {
+    fn support_accounts(
+        &self,
+        subject: usize,
+        world: &mut World,
+        supported: &mut BTreeSet<String>,
+    ) -> Result<(), Failure> {
         for path in self.paths(subject) {
             let OwnerPath::Column(column) = path else { continue };
             let keys = self.table(subject).foreign_keys.iter();
@@ -241,7 +253,14 @@ impl Maker<'_> {
     ///
     /// # Errors
     /// As [`plan`].
-    pub(crate) fn fresh(&self, subject: usize, holder: Option<usize>, hold: Hold, name: &str, world: &World) -> Result<Values, Failure> {
+    pub(crate) fn fresh(
+        &self,
+        subject: usize,
+        holder: Option<usize>,
+        hold: Hold,
+        name: &str,
+        world: &World,
+    ) -> Result<Values, Failure> {
         let mut supported = BTreeSet::new();
         // Far above every row of the world, so that unique numbers do not meet.
         let ordinal = 1_000_000 + subject;
@@ -249,7 +268,14 @@ impl Maker<'_> {
             .map(|(values, _support)| values)
     }
 
-    fn column_value(&self, table: &Table, column: &Column, number: usize, name: &str, ordinal: usize) -> Result<Option<String>, Failure> {
+    fn column_value(
+        &self,
+        table: &Table,
+        column: &Column,
+        number: usize,
+        name: &str,
+        ordinal: usize,
+    ) -> Result<Option<String>, Failure> {
         let unique = table.uniques.iter().any(|columns| columns.contains(&column.name));
         let made = if unique {
             unique_value(column, name, ordinal)
@@ -266,9 +292,17 @@ impl Maker<'_> {
             None if !column.not_null => Ok(None),
             None => Err(Failure::new(
                 FailureKind::Inconclusive,
-                format!("no row can be made for {}: column {} has type {}", table.name(), column.name, column.type_name),
+                format!(
+                    "no row can be made for {}: column {} has type {}",
+                    table.name(),
+                    column.name,
+                    column.type_name
+                ),
             )
-            .help(format!("exempt the table in policies/access.toml with a reason, or give {} a default", column.name))),
+            .help(format!(
+                "exempt the table in policies/access.toml with a reason, or give {} a default",
+                column.name
+            ))),
         }
     }
 
@@ -303,7 +337,11 @@ impl Maker<'_> {
         let Some(target_table) = self.catalog.table(&target) else {
             return Err(Failure::new(
                 FailureKind::Inconclusive,
-                format!("no row can be made for {}: {} refers to {target}, which is not visible", table.name(), key.name),
+                format!(
+                    "no row can be made for {}: {} refers to {target}, which is not visible",
+                    table.name(),
+                    key.name
+                ),
             ));
         };
         let mut wanted = Values::new();
@@ -322,7 +360,12 @@ impl Maker<'_> {
     }
 
     /// INSERT statements for a row of a table outside the contract that holds `values`, and for what that row needs.
-    fn support(&self, target: &TableName, values: Values, supported: &mut BTreeSet<String>) -> Result<Vec<String>, Failure> {
+    fn support(
+        &self,
+        target: &TableName,
+        values: Values,
+        supported: &mut BTreeSet<String>,
+    ) -> Result<Vec<String>, Failure> {
         let Some(table) = self.catalog.table(target) else { return Ok(Vec::new()) };
         if !supported.insert(format!("{target:?} {values:?}")) {
             return Ok(Vec::new());
@@ -330,10 +373,9 @@ impl Maker<'_> {
         let mut all = values;
         let mut statements = Vec::new();
         for key in &table.foreign_keys {
-            let needed = key
-                .columns
-                .iter()
-                .any(|name| !all.contains_key(name) && table.column(name).is_some_and(|c| c.not_null && !c.has_default));
+            let needed = key.columns.iter().any(|name| {
+                !all.contains_key(name) && table.column(name).is_some_and(|c| c.not_null && !c.has_default)
+            });
             if needed {
                 let nothing = World { kind: self.kind, support: Vec::new(), rows: Vec::new() };
                 let (more, before) = self.refer(table, key, None, 1, &nothing, supported)?;

@@ -41,7 +41,13 @@ fn scalar(column: &Column, seed: usize) -> Option<String> {
         "json" | "jsonb" => format!("{{\"made up\": {seed}}}"),
         "bytea" => format!("\\x{seed:08x}"),
         "inet" | "cidr" => format!("10.{}.{}.{}", seed / 65_536 % 256, seed / 256 % 256, seed % 256),
-        "macaddr" => format!("02:00:{:02x}:{:02x}:{:02x}:{:02x}", seed >> 24 & 255, seed >> 16 & 255, seed >> 8 & 255, seed & 255),
+        "macaddr" => format!(
+            "02:00:{:02x}:{:02x}:{:02x}:{:02x}",
+            seed >> 24 & 255,
+            seed >> 16 & 255,
+            seed >> 8 & 255,
+            seed & 255
+        ),
         "int4range" | "int8range" | "numrange" => format!("[{seed},{})", seed + 1),
         "tstzrange" | "tsrange" => format!("[{0}-01-01 00:00:{1:02},{0}-01-02 00:00:{1:02})", century(seed), seed % 60),
         "daterange" => format!("[{0}-01-{1:02},{0}-02-{1:02})", century(seed), seed % 28 + 1),
