@@ -2,6 +2,7 @@
 
 use crate::db::error::DbError;
 use futures::{StreamExt, TryStreamExt, pin_mut};
+use std::any::Any;
 use tokio::task::JoinHandle;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, SimpleQueryMessage};
@@ -58,12 +59,19 @@ pub struct Session {
     client: Client,
     driver: JoinHandle<()>,
     endpoint: Endpoint,
+    /// What is given back when the session ends: an engine's only connection.
+    held: Option<Box<dyn Any + Send + Sync>>,
 }
 
 impl Session {
     /// Wraps a connected client and the task that drives its connection.
     pub(crate) fn new(client: Client, driver: JoinHandle<()>, endpoint: Endpoint) -> Self {
-        Self { client, driver, endpoint }
+        Self { client, driver, endpoint, held: None }
+    }
+
+    /// Keeps `guard` for as long as the session lives.
+    pub(crate) fn hold(&mut self, guard: impl Any + Send + Sync) {
+        self.held = Some(Box::new(guard));
     }
 
     /// Where this session is connected.
@@ -180,5 +188,6 @@ impl Session {
         drop(self.client);
         // The driver ends by itself once the client is gone; a panic in it has nothing left to harm.
         let _ended = self.driver.await;
+        drop(self.held);
     }
 }
