@@ -133,6 +133,13 @@ fn fit_to_judge(catalog: &Catalog, contract: &Contract) -> Result<(), Failure> {
         )
         .help("connect as a role with BYPASSRLS that may SET ROLE to the API's roles, such as Supabase's postgres"));
     }
+    if catalog.server.read_only {
+        return Err(Failure::new(
+            FailureKind::Connection,
+            "the database takes no writes (a standby, or set to read-only), and attempts must be able to write",
+        )
+        .help("verify the primary, or a scratch database (without --target)"));
+    }
     for actor in &contract.actors {
         if catalog.role(&actor.role).is_some_and(|role| !role.assumable) {
             return Err(Failure::new(
