@@ -131,11 +131,7 @@ impl Applier<'_> {
 
     /// A file in its transaction: one message, one round trip. Tried again where a table's lock was not had.
     async fn inside(&mut self, file: &MigrationFile, script: &Script, insert: &str) -> Result<(), Failure> {
-        let mut before = vec![
-            "BEGIN".to_owned(),
-            format!("SET LOCAL lock_timeout = {}", self.options.lock_timeout.as_millis()),
-            lock::guard(),
-        ];
+        let mut before = self.look.begin(self.options.lock_timeout);
         before.extend(self.creation.iter().cloned());
         let prefix = Prefix::new(&before);
         // The newline ends a comment on the file's last line, the semicolon its last statement.
@@ -151,7 +147,10 @@ impl Applier<'_> {
             if error.error.is_connection() {
                 return Err(self.diagnose(file, script, error, &prefix));
             }
-            self.session.batch("ROLLBACK").await.map_err(|error| error.into_failure("cannot roll back"))?;
+            // A syntax error is found before BEGIN runs.
+            if error.finished > 0 {
+                self.session.batch("ROLLBACK").await.map_err(|error| error.into_failure("cannot roll back"))?;
+            }
             if ![sqlstate::LOCK_NOT_AVAILABLE, DEADLOCK].contains(&error.error.code.as_str()) {
                 return Err(self.diagnose(file, script, error, &prefix));
             }

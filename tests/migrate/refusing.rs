@@ -54,6 +54,9 @@ fn statements_that_would_break_the_transaction() {
         ("select 1;\n\\i other.sql\n", "V2__x.sql:2:1", "psql meta-command"),
         ("select 1;\ncreate index concurrently i on a (i)", "V2__x.sql:2:1", "alone in its file"),
         ("copy a from stdin;\n1\n\\.\n", "V2__x.sql:", "psql"),
+        ("select 1;\nselect 'open", "V2__x.sql:2:8", "never closed"),
+        ("select 1;\n/* open", "V2__x.sql:2:1", "never closed"),
+        ("select 1;\ndo $$ begin", "V2__x.sql:2:4", "never closed"),
         ("-- later", "V2__x.sql", "holds no statement"),
     ] {
         // The first file is fine, and not applied either: everything is looked at first.
