@@ -7,6 +7,8 @@ mod applying;
 mod failing;
 #[path = "migrate/locking.rs"]
 mod locking;
+#[path = "migrate/pooler.rs"]
+mod pooler;
 #[path = "migrate/refusing.rs"]
 mod refusing;
 #[path = "migrate/server.rs"]

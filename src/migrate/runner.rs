@@ -1,6 +1,7 @@
 //! Runs files through refinery: refinery decides what to run and writes the history's lines, this adapter decides how
 //! they reach the server.
 
+use crate::db::quote;
 use crate::db::session::{BatchError, Session};
 use crate::db::sqlstate;
 use crate::migrate::apply::{ApplyOptions, Event, FileTime};
@@ -154,7 +155,9 @@ impl Applier<'_> {
             if ![sqlstate::LOCK_NOT_AVAILABLE, DEADLOCK].contains(&error.error.code.as_str()) {
                 return Err(self.diagnose(file, script, error, &prefix));
             }
-            let holders = table_holders(self.session).await?;
+            let statement = script.statements.get(error.finished.saturating_sub(before.len()));
+            let text = statement.and_then(|statement| file.source().text.get(statement.span.clone()));
+            let holders = table_holders(self.session, text.unwrap_or_default()).await?;
             if started.elapsed() >= self.options.lock_wait {
                 return Err(diagnose::blocked(self.diagnose(file, script, error, &prefix), &holders));
             }
@@ -205,21 +208,27 @@ impl Applier<'_> {
     }
 }
 
-/// Sessions of this database that hold locks on tables in an open transaction: whom the file may have waited for.
-async fn table_holders(session: &Session) -> Result<Vec<Holder>, Failure> {
+/// Sessions of this database that hold locks on tables in an open transaction: whom the file may have waited for. Those
+/// on tables that `statement` names, or all where there is none such. (`pg_blocking_pids` answers only while the waiting
+/// goes on, and this connection is the one that waits.)
+async fn table_holders(session: &Session, statement: &str) -> Result<Vec<Holder>, Failure> {
     let rows = session
-        .text_rows(
+        .text_rows(&format!(
             "SELECT a.pid::text, a.application_name, a.state, \
-               greatest(extract(epoch FROM clock_timestamp() - a.xact_start), 0)::bigint::text \
-             FROM pg_catalog.pg_stat_activity a \
+               greatest(extract(epoch FROM clock_timestamp() - a.xact_start), 0)::bigint::text, \
+               bool_or(strpos(lower({}), lower(c.relname)) > 0)::text \
+             FROM pg_catalog.pg_stat_activity a JOIN pg_catalog.pg_locks l ON l.pid = a.pid AND l.granted \
+               AND l.locktype = 'relation' AND l.relation >= 16384 \
+             JOIN pg_catalog.pg_class c ON c.oid = l.relation \
              WHERE a.pid <> pg_catalog.pg_backend_pid() AND a.datname = current_database() \
-               AND EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.pid = a.pid AND l.granted \
-                 AND l.locktype = 'relation' AND l.relation >= 16384) \
-             ORDER BY a.xact_start",
-        )
+             GROUP BY 1, 2, 3, a.xact_start ORDER BY a.xact_start",
+            quote::literal(statement)
+        ))
         .await
         .map_err(|error| error.into_failure("cannot see who holds the table's lock"))?;
-    Ok(lock::holders(&rows))
+    let is_named = |row: &Vec<Option<String>>| row.get(4).is_some_and(|named| named.as_deref() == Some("true"));
+    let named: Vec<_> = rows.iter().filter(|row| is_named(row)).cloned().collect();
+    Ok(lock::holders(if named.is_empty() { &rows } else { &named }))
 }
 
 async fn invalid_indexes(session: &Session) -> Option<Vec<String>> {

@@ -1,9 +1,7 @@
 //! Many at once, holders that hang, and tables that are busy.
 
-use crate::server::{Database, Project, program, ran};
+use crate::server::{Database, KEY, Project, program, ran};
 use std::time::{Duration, Instant};
-
-const KEY: &str = "7163082351539611755";
 
 #[test]
 fn eight_at_once_on_an_empty_database_apply_each_file_once() {
@@ -49,17 +47,24 @@ fn a_holder_is_named_and_can_be_ended() {
 }
 
 #[test]
-fn a_killed_migration_ends_at_the_server_too() {
+fn a_killed_or_interrupted_migration_ends_at_the_server_too() {
     let database = Database::plain();
     database.run("CREATE TABLE patience (seconds int); INSERT INTO patience VALUES (60)");
     let project = Project::new(&[(
         "V1__a.sql",
         "create table a (i int); select pg_sleep(coalesce((select seconds from patience), 0));",
     )]);
-    let mut child = program("migrate", &database.url("postgres"), &project, &[]).spawn().unwrap();
+    let url = database.url("postgres");
+    let mut child = program("migrate", &url, &project, &[]).spawn().unwrap();
     std::thread::sleep(Duration::from_millis(500));
     child.kill().unwrap();
     child.wait().unwrap();
+    let child = program("migrate", &url, &project, &[]).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(3));
+    let interrupt = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(interrupt.unwrap().success());
+    let interrupted = ran(child.wait_with_output().unwrap());
+    assert_eq!(interrupted.code, 130, "{}", interrupted.err);
     database.run("DELETE FROM patience");
     let started = Instant::now();
     database.migrate(&project, &["--lock-wait", "20"]).succeeded(&["1 applied"]);
@@ -69,13 +74,16 @@ fn a_killed_migration_ends_at_the_server_too() {
 #[test]
 fn a_busy_table_is_tried_again_and_then_told() {
     let database = Database::plain();
-    database.run("CREATE TABLE busy (i int)");
+    database.run("CREATE TABLE busy (i int); CREATE TABLE idle (i int)");
     let project = Project::new(&[("V1__a.sql", "create table a (i int);\nalter table busy add j int;")]);
     let reader = database.session();
     reader.run("SET application_name = 'long reader'; BEGIN; SELECT * FROM busy");
+    let bystander = database.session();
+    bystander.run("SET application_name = 'bystander'; BEGIN; SELECT * FROM idle");
     let told = database.migrate(&project, &["--lock-wait", "2"]);
     told.failed(5, &["V1__a.sql:2:1", "55P03", "long reader, idle in transaction", "pg_terminate_backend"]);
-    assert!(database.contents() == "relation busy", "{}", database.contents());
+    assert!(!told.err.contains("bystander"), "{}", told.err);
+    assert_eq!(database.contents(), "relation busy\nrelation idle");
     let waiting = program("migrate", &database.url("postgres"), &project, &[]).spawn().unwrap();
     std::thread::sleep(Duration::from_millis(3500));
     reader.run("COMMIT");

@@ -17,6 +17,9 @@ const STAND_IN: &str = "
         AS $$ SELECT nullif(current_setting('request.jwt.claims', true), '')::jsonb $$;
     CREATE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE AS $$ SELECT (auth.jwt() ->> 'sub')::uuid $$;";
 
+/// The key of the migration lock.
+pub(crate) const KEY: &str = "7163082351539611755";
+
 /// The roles of all databases; `locked` has a password, all others are trusted.
 const ROLES: &str = "
     CREATE ROLE anon NOLOGIN; CREATE ROLE authenticated NOLOGIN; CREATE ROLE service_role NOLOGIN BYPASSRLS;
@@ -80,11 +83,11 @@ impl Server {
             .unwrap();
         let server = Self { process, folder };
         let deadline = Instant::now() + Duration::from_secs(60);
-        while let Err(error) = query(&server.settings("postgres", "postgres"), "SELECT 1") {
+        while let Err(error) = rows(&server.settings("postgres", "postgres"), "SELECT 1") {
             assert!(Instant::now() < deadline, "the server did not start: {error}");
             std::thread::sleep(Duration::from_millis(20));
         }
-        query(&server.settings("postgres", "postgres"), ROLES).unwrap();
+        rows(&server.settings("postgres", "postgres"), ROLES).unwrap();
         server
     }
 
@@ -111,7 +114,7 @@ impl Database {
     pub(crate) fn plain() -> Self {
         let server = Server::shared();
         let name = format!("d{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        query(&server.settings("postgres", "postgres"), &format!("CREATE DATABASE {name} OWNER owner")).unwrap();
+        rows(&server.settings("postgres", "postgres"), &format!("CREATE DATABASE {name} OWNER owner")).unwrap();
         Self { server, name }
     }
 
@@ -134,12 +137,12 @@ impl Database {
 
     /// Runs statements as superuser.
     pub(crate) fn run(&self, sql: &str) {
-        query(&self.url("postgres"), sql).unwrap_or_else(|error| panic!("{error:?}\n{sql}"));
+        rows(&self.url("postgres"), sql).unwrap_or_else(|error| panic!("{error:?}\n{sql}"));
     }
 
     /// The first column of every row, one a line.
     pub(crate) fn text(&self, sql: &str) -> String {
-        query(&self.url("postgres"), sql).unwrap_or_else(|error| panic!("{error:?}\n{sql}"))
+        rows(&self.url("postgres"), sql).unwrap_or_else(|error| panic!("{error:?}\n{sql}"))
     }
 
     /// Everything that a migration could leave: relations, functions, types and schemas outside the system's.
@@ -286,7 +289,7 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
-fn query(settings: &str, sql: &str) -> Result<String, tokio_postgres::Error> {
+pub(crate) fn rows(settings: &str, sql: &str) -> Result<String, tokio_postgres::Error> {
     runtime().block_on(async {
         let (client, connection) = tokio_postgres::connect(settings, NoTls).await?;
         tokio::spawn(connection);
@@ -296,6 +299,48 @@ fn query(settings: &str, sql: &str) -> Result<String, tokio_postgres::Error> {
         });
         Ok(rows.collect::<Vec<_>>().join("\n"))
     })
+}
+
+/// A pgbouncer that serves on a socket.
+pub(crate) struct Pooler {
+    process: Child,
+    folder: tempfile::TempDir,
+}
+
+impl Pooler {
+    pub(crate) fn url(&self, user: &str, database: &str) -> String {
+        format!("host={} port=6432 user={user} dbname={database}", self.folder.path().display())
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ended = Command::new("kill").args(["-KILL", &self.process.id().to_string()]).status();
+        let _ended = self.process.wait();
+    }
+}
+
+/// Starts pgbouncer with these settings.
+pub(crate) fn serve(program: &str, settings: &str) -> Pooler {
+    let folder = tempfile::tempdir().unwrap();
+    let user = unprivileged();
+    let file = folder.path().join("pgbouncer.ini");
+    std::fs::write(&file, format!("{settings}unix_socket_dir = {}\n", folder.path().display())).unwrap();
+    let mut command = Command::new(program);
+    if let Some((uid, gid)) = user {
+        chown(folder.path(), Some(uid), Some(gid)).unwrap();
+        command.uid(uid).gid(gid);
+    }
+    let log = std::fs::File::create(folder.path().join("log")).unwrap();
+    let process = command.arg(&file).current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
+    let pooler = Pooler { process: process.unwrap(), folder };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !pooler.folder.path().join(".s.PGSQL.6432").exists() {
+        let log = std::fs::read_to_string(pooler.folder.path().join("log")).unwrap_or_default();
+        assert!(Instant::now() < deadline, "pgbouncer did not start: {log}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    pooler
 }
 
 /// Where initdb is: PGBIN, PATH, or where Debian puts it.
