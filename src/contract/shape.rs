@@ -194,7 +194,6 @@ fn standings(contract: &Contract, access: &TableAccess) -> Vec<Failure> {
     let owners = owners(contract, access, 0);
     for (actor, promise) in &access.promises {
         for standing in promise.keys() {
-            let nameless = contract.actor(actor).is_some_and(|actor| !actor.is_person());
             let (why, help) = match (&access.ownership, owners, standing) {
                 (_, _, Standing::Any) => continue,
                 (Ownership::None, _, _) => {
@@ -206,10 +205,6 @@ fn standings(contract: &Contract, access: &TableAccess) -> Vec<Failure> {
                 (_, Some(1), Standing::Mixed) => {
                     ("its rows have one owner each", "promise `own`, `other`, `orphan` or `all`")
                 }
-                (_, _, Standing::Own) if nameless => (
-                    "an actor without claims is nobody in particular",
-                    "give the actor the claims of a signed-in person, such as claims = { is_anonymous = false }",
-                ),
                 _ => continue,
             };
             failures.push(

@@ -20,7 +20,7 @@ pub fn refuse_transaction_pooler(conninfo: &Conninfo) -> Result<(), Failure> {
         return Ok(());
     }
     let failure = Failure::usage(format!("{host}:{TRANSACTION_PORT} is a pooler in transaction mode"))
-        .note("every transaction can run on another connection there: the lock that keeps two runs apart does not hold, and SET is lost");
+        .note("every transaction can run on another connection there: locks between runs do not hold, and SET is lost");
     Err(if shared {
         let direct = match conninfo.user().split_once('.') {
             Some((_, project)) => format!("db.{project}.supabase.co"),

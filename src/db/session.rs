@@ -2,6 +2,7 @@
 
 use crate::db::error::DbError;
 use futures::{StreamExt, TryStreamExt, pin_mut};
+use std::any::Any;
 use tokio::task::JoinHandle;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, SimpleQueryMessage};
@@ -39,6 +40,10 @@ pub struct StatementResult {
     pub count: u64,
 }
 
+/// A statement that the server keeps prepared for one session.
+#[derive(Debug, Clone)]
+pub struct Prepared(tokio_postgres::Statement);
+
 /// A batch that stopped at an error.
 #[derive(Debug, Clone)]
 pub struct BatchError {
@@ -54,12 +59,19 @@ pub struct Session {
     client: Client,
     driver: JoinHandle<()>,
     endpoint: Endpoint,
+    /// What is given back when the session ends: an engine's only connection.
+    held: Option<Box<dyn Any + Send + Sync>>,
 }
 
 impl Session {
     /// Wraps a connected client and the task that drives its connection.
     pub(crate) fn new(client: Client, driver: JoinHandle<()>, endpoint: Endpoint) -> Self {
-        Self { client, driver, endpoint }
+        Self { client, driver, endpoint, held: None }
+    }
+
+    /// Keeps `guard` for as long as the session lives.
+    pub(crate) fn hold(&mut self, guard: impl Any + Send + Sync) {
+        self.held = Some(Box::new(guard));
     }
 
     /// Where this session is connected.
@@ -149,10 +161,33 @@ impl Session {
         Ok(StatementResult { keys, count })
     }
 
+    /// Prepares a statement without parameters, for [`Session::run`].
+    ///
+    /// # Errors
+    /// The server's error.
+    pub async fn prepare(&self, sql: &str) -> Result<Prepared, DbError> {
+        tracing::trace!(target: "chartchek_db::sql", sql, "prepare");
+        Ok(Prepared(self.client.prepare(sql).await?))
+    }
+
+    /// Runs a prepared statement whose first column is of type text, and gives that column.
+    ///
+    /// # Errors
+    /// The statement's error.
+    pub async fn run(&self, prepared: &Prepared) -> Result<StatementResult, DbError> {
+        let no_parameters: [&(dyn ToSql + Sync); 0] = [];
+        let rows = self.client.query(&prepared.0, &no_parameters).await?;
+        let keys: Result<Vec<Option<String>>, _> = rows.iter().map(|row| row.try_get(0)).collect();
+        let keys = keys?;
+        let count = keys.len() as u64;
+        Ok(StatementResult { keys, count })
+    }
+
     /// Closes the connection and waits until the server has been told.
     pub async fn close(self) {
         drop(self.client);
         // The driver ends by itself once the client is gone; a panic in it has nothing left to harm.
         let _ended = self.driver.await;
+        drop(self.held);
     }
 }

@@ -130,7 +130,7 @@ pub(super) fn unreached(conninfo: &Conninfo, attempts: &[(Address, Fault)]) -> F
     let timeout = attempts.iter().any(|(_, fault)| fault.is_timeout());
     let socket = conninfo.socket_folder().is_some();
     failure.help(match (timeout, socket) {
-        (true, _) => "a firewall or a wrong address swallows the packets, or the server is overloaded; connect_timeout=SECONDS waits longer",
+        (true, _) => "check the address and the firewalls between; connect_timeout=SECONDS waits longer",
         (false, true) => "start the server, or name the folder of its socket: host=/folder, with its port",
         (false, false) => "start the server, or name the host and port where it listens",
     })
@@ -180,7 +180,7 @@ pub(super) fn refused(conninfo: &Conninfo, fault: &Fault) -> Failure {
             .note(fault.error.to_string())
             .help("target_session_attrs asks for the other kind of server: name that server, or leave it out"),
         Stage::NoPassword => failure
-            .note("the server asks for a password, and none is given")
+            .note("the server asks for a password, and none is given; ~/.pgpass is not read yet")
             .help("put it in the URL, percent-encoded, or in PGPASSWORD"),
         _ => answered(failure, conninfo, &fault.error),
     };

@@ -41,6 +41,7 @@ fn urls_are_read_as_libpq_reads_them() {
         let socket = parse(url);
         assert_eq!((socket.socket_folder(), socket.port(), socket.database()), (Some("/tmp/x"), 77, "d"));
     }
+    assert_eq!(parse("postgres://u@h/d\n").database(), "d");
     // A parameter overrides what stands before it; the last one holds.
     assert_eq!(parse("postgres://u@h/d?dbname=e&dbname=f&host=i").database(), "f");
     assert_eq!(parse("postgres://u@h/d?ssl=true").tls.mode, SslMode::Require);
@@ -52,6 +53,7 @@ fn keyword_strings_are_read_as_libpq_reads_them() {
     let all = parse(r" host = h  port=77 user='a b' password='it\'s \\ here' dbname=d\ e ");
     assert_eq!((all.host(), all.port(), all.user(), all.database()), ("h", 77, "a b", "d e"));
     assert_eq!(all.password.as_deref(), Some(r"it's \ here"));
+    assert_eq!(parse("host=h user=u dbname=d\\ ").database(), "d ");
     assert_eq!(parse("host=h user=u password='' dbname='d'").password, None);
     let addressed = parse("hostaddr=10.0.0.7 user=u");
     assert_eq!((addressed.host(), addressed.hostaddr()), ("10.0.0.7", Some("10.0.0.7".parse().unwrap())));

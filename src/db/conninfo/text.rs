@@ -22,10 +22,11 @@ pub(super) fn read(text: &str) -> Result<Pairs, Failure> {
     if text.contains('\0') {
         return Err(Failure::usage("the connection string holds a NUL character"));
     }
-    let text = text.trim();
-    match ["postgresql://", "postgres://"].iter().find_map(|scheme| text.strip_prefix(scheme)) {
+    // A secret read from a file ends in a newline.
+    let trimmed = text.trim();
+    match ["postgresql://", "postgres://"].iter().find_map(|scheme| trimmed.strip_prefix(scheme)) {
         Some(rest) => url(rest),
-        None if text.contains('=') && !looks_like_a_url(text) => keywords(text),
+        None if text.contains('=') && !looks_like_a_url(trimmed) => keywords(text),
         None => Err(Failure::usage(
             "the connection string is neither a URL that begins with postgresql:// nor a keyword string",
         )
