@@ -123,7 +123,10 @@ impl Stage<'_> {
         // Whatever failed first is what came of it: to become someone, the statement, what was deferred. A refusal to
         // become someone says nothing of the statement, so it must not read as a refusal of it.
         let result = match became {
-            Ok(()) => result.and_then(|result| deferred.map(|()| result)),
+            Ok(()) => match (result, deferred) {
+                (Ok(_), Err(error)) => Err(error),
+                (result, _) => result,
+            },
             Err(error) if error.is_connection() => Err(error),
             Err(error) => {
                 Err(DbError { message: format!("the actor could not be impersonated: {error}"), ..unreadable() })
