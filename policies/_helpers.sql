@@ -13,8 +13,12 @@ COMMENT ON FUNCTION chartchek_private.uid() IS 'The id of the signed-in person, 
 CREATE FUNCTION chartchek_private.is_admin() RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE SECURITY INVOKER SET search_path = ''
     AS $$
-        SELECT chartchek_private.uid() IS NOT NULL
-           AND coalesce(auth.jwt() -> 'app_metadata' ->> 'role' = 'admin', false)
+        -- not through uid() above: whoever calls a policy has no USAGE on this schema, so its functions call no other
+        SELECT coalesce(
+            auth.jwt() -> 'is_anonymous' = 'false'::jsonb
+            AND auth.jwt() -> 'app_metadata' ->> 'role' = 'admin'
+            AND auth.uid() IS NOT NULL,
+            false)
     $$;
 REVOKE ALL ON FUNCTION chartchek_private.is_admin() FROM PUBLIC, anon, authenticated, service_role;
 GRANT EXECUTE ON FUNCTION chartchek_private.is_admin() TO authenticated;

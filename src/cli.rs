@@ -59,6 +59,8 @@ pub fn main() -> ExitCode {
             _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
         }
     });
+    // A name that is still being looked up must not hold the process back.
+    runtime.shutdown_background();
     match result {
         Ok(exit) => exit.into(),
         Err(error) => output.error(&error).into(),

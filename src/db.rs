@@ -4,6 +4,7 @@ pub mod catalog;
 pub mod connect;
 pub mod conninfo;
 pub mod error;
+pub mod impersonate;
 pub mod pooler;
 pub mod quote;
 pub mod session;

@@ -1,1 +1,20 @@
-//! (under construction)
+//! Migrations: plan, apply, history, lock, and PostgreSQL's errors as file:line:col. The file format, the checksums and
+//! the history table are refinery's, so that a project can leave for it any day.
+
+mod apply;
+mod diagnose;
+mod file;
+mod history;
+mod lock;
+mod plan;
+mod runner;
+mod sql;
+mod status;
+
+pub use apply::{ApplyOptions, Event, FileTime, Summary, apply, apply_all};
+pub use file::{MigrationFile, load};
+pub use history::Server;
+pub use lock::Holder;
+pub use plan::{Plan, plan};
+pub use sql::{Script, Statement};
+pub use status::{Entry, State, Status, status};

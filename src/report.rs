@@ -1,3 +1,11 @@
 //! Report -> bytes: one file a format. Reads model/ and nothing else.
 
 pub mod failure;
+pub mod human;
+pub mod json;
+pub mod matrix;
+
+/// Text without the escape sequences of colours: for files.
+pub fn plain(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
+}

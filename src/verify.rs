@@ -1,1 +1,13 @@
-//! (under construction)
+//! The verification: worlds of rows, attempts on them as every actor, and what came of each against the contract.
+
+mod coverage;
+mod findings;
+mod form;
+mod judge;
+pub mod persona;
+mod repro;
+mod suite;
+mod trial;
+mod world;
+
+pub use suite::{Ground, Options, Verified, verify};

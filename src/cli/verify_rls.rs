@@ -1,12 +1,196 @@
-//! (under construction)
+//! `verify-rls`: shows by impersonation that no one reaches another's rows, on a scratch database or on a target.
 
+use crate::cli::args::{ConnectionArgs, ProjectArgs};
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
+use crate::contract::{parse, project};
+use crate::db::connect;
+use crate::db::conninfo::Conninfo;
+use crate::migrate;
+use crate::model::access::Contract;
+use crate::model::failure::Failure;
+use crate::model::report::{Environment, NotRun, Report};
+use crate::model::source::SourceFile;
+use crate::report::{self, human, json};
+use crate::server::{self, EngineChoice, Regime};
+use crate::verify::{self, Ground, Options, Verified};
+use std::path::PathBuf;
+
+/// How many rows a target's table may have for statements without WHERE to be tried on it, unless told otherwise.
+const BARE_BOUND: u64 = 10_000;
 
 /// Flags.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(
+    after_help = "Examples:\n  chartchek-db verify-rls                      on a scratch database made from the migrations\n  chartchek-db verify-rls --target             on the database that DATABASE_URL or PG* name\n  chartchek-db verify-rls --format json --only documents/"
+)]
+pub(crate) struct Args {
+    /// Verify the database that DATABASE_URL or the PG* variables name, in one transaction that is rolled back
+    #[arg(long, conflicts_with = "engine")]
+    target: bool,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+    #[command(flatten)]
+    project: ProjectArgs,
+    /// Where the scratch database comes from: auto (local PostgreSQL 15 or newer, else embedded), embedded, local
+    #[arg(long, value_name = "ENGINE", conflicts_with = "database_url")]
+    engine: Option<EngineChoice>,
+    /// Default privileges of the scratch database: explicit (Supabase since 2026) or legacy
+    #[arg(long, value_name = "REGIME", default_value = "explicit")]
+    regime: Regime,
+    /// Another contract than the project's
+    #[arg(long, value_name = "FILE")]
+    contract: Option<PathBuf>,
+    /// Only attempts whose id contains this; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    only: Vec<String>,
+    /// Print the psql script of this one attempt instead of a report
+    #[arg(long, value_name = "ID", conflicts_with_all = ["only", "format", "reports"])]
+    repro: Option<String>,
+    /// On a target, try statements without WHERE only on tables of at most so many rows
+    #[arg(long, value_name = "ROWS", default_value_t = BARE_BOUND)]
+    bare_bound: u64,
+    /// Pass although something planned was not run
+    #[arg(long)]
+    allow_not_run: bool,
+    /// What standard output shows
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: Format,
+    /// Write the report to a file too; may be given several times
+    #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = parse_report)]
+    reports: Vec<(Format, PathBuf)>,
+}
 
-pub(crate) async fn run(_args: Args, _output: &Output) -> anyhow::Result<Exit> {
-    anyhow::bail!("under construction")
+/// A report's format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For a terminal.
+    Human,
+    /// The JSON report, version 1.
+    Json,
+}
+
+fn parse_report(text: &str) -> Result<(Format, PathBuf), String> {
+    let (format, file) = text.split_once('=').ok_or("write it as FORMAT=FILE, such as json=report.json")?;
+    let format = <Format as clap::ValueEnum>::from_str(format, false)
+        .map_err(|_| format!("unknown format {format:?}: human and json are known"))?;
+    if file.is_empty() { Err("the file's name is missing".to_owned()) } else { Ok((format, file.into())) }
+}
+
+pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
+    let project = project::find(args.project.project.as_deref(), args.project.embedded)?;
+    let file = match &args.contract {
+        Some(path) => SourceFile::new(
+            path.display().to_string(),
+            std::fs::read_to_string(path).map_err(|error| {
+                Failure::usage(format!("contract {} was not read", path.display())).note(error.to_string())
+            })?,
+        ),
+        None => project.contract.clone(),
+    };
+    let contract = parse::parse(&file)?;
+    let only = if args.repro.is_some() { args.repro.clone().into_iter().collect() } else { args.only.clone() };
+    let options = Options { only, bare_bound: args.bare_bound, repro: args.repro.clone() };
+    let tool = concat!("chartchek-db ", env!("CARGO_PKG_VERSION")).to_owned();
+    let mut environment = Environment { project: project.describe(), tool, ..Environment::default() };
+    let (verified, not_tried) = if args.target || args.connection.database_url.is_some() {
+        on_target(&args, &contract, &options, &mut environment).await?
+    } else {
+        on_scratch(&args, &project, &contract, &options, &mut environment).await?
+    };
+    if let Some(id) = &args.repro {
+        let script = verified.script.ok_or_else(|| {
+            Failure::usage(format!("there is no attempt {id}"))
+                .help("copy an id from a report, such as documents/user/other/select/all")
+        })?;
+        output.print(&script);
+        return Ok(Exit::Clean);
+    }
+    environment.server = format!("PostgreSQL {}", verified.catalog.server.version);
+    let report = Report {
+        command: "verify-rls".to_owned(),
+        environment,
+        attempts: verified.attempts,
+        findings: verified.findings,
+        not_run: verified.not_run,
+        not_tried,
+        seconds: verified.elapsed.as_secs_f64(),
+    };
+    for (format, path) in &args.reports {
+        let text = report::plain(&render(*format, &report)?);
+        std::fs::write(path, text).map_err(|error| {
+            Failure::usage(format!("report {} was not written", path.display())).note(error.to_string())
+        })?;
+    }
+    output.print(&render(args.format, &report)?);
+    Ok(exit(&report, args.allow_not_run))
+}
+
+async fn on_scratch(
+    args: &Args,
+    project: &project::Project,
+    contract: &Contract,
+    options: &Options,
+    environment: &mut Environment,
+) -> Result<(Verified, Vec<NotRun>), Failure> {
+    let choice = args.engine.unwrap_or(EngineChoice::Auto);
+    let scratch = server::scratch(choice, args.regime, &project.fingerprint(), async |session| {
+        migrate::apply_all(session, project).await
+    })
+    .await?;
+    environment.subject = "a scratch database made from the migrations".to_owned();
+    environment.engine = scratch.engine().to_owned();
+    environment.regime = args.regime.word().to_owned();
+    let ground = Ground {
+        target: false,
+        stepwise: scratch.max_sessions() == 1,
+        errors_per_session: scratch.errors_per_session(),
+    };
+    let verified = verify::verify(contract, ground, options, &mut async || scratch.connect().await).await?;
+    let engine = scratch.engine().to_owned();
+    let not_tried =
+        scratch.not_tried().into_iter().map(|what| NotRun { what, why: format!("not on {engine}") }).collect();
+    Ok((verified, not_tried))
+}
+
+async fn on_target(
+    args: &Args,
+    contract: &Contract,
+    options: &Options,
+    environment: &mut Environment,
+) -> Result<(Verified, Vec<NotRun>), Failure> {
+    let flag = args.connection.database_url.as_ref().map(super::args::DatabaseUrl::expose);
+    let conninfo = Conninfo::resolve(flag, |name| std::env::var(name).ok())?;
+    environment.engine = "target".to_owned();
+    let ground = Ground { target: true, stepwise: false, errors_per_session: None };
+    let mut endpoint = None;
+    let verified = verify::verify(contract, ground, options, &mut async || {
+        let session = connect::connect(&conninfo).await?;
+        endpoint = Some(session.endpoint().clone());
+        Ok(session)
+    })
+    .await?;
+    let endpoint = endpoint.map_or_else(String::new, |endpoint| endpoint.to_string());
+    environment.subject = format!("target {endpoint}");
+    let why = "never run on a target: the rights decide".to_owned();
+    Ok((verified, vec![NotRun { what: "TRUNCATE".to_owned(), why }]))
+}
+
+fn render(format: Format, report: &Report) -> anyhow::Result<String> {
+    Ok(match format {
+        Format::Human => human::render(report),
+        Format::Json => json::render(report)?,
+    })
+}
+
+/// Findings come first, then what is inconclusive, not checked or not run.
+fn exit(report: &Report, allow_not_run: bool) -> Exit {
+    let summary = report.summary();
+    if summary.findings > 0 || summary.leak > 0 || summary.over_denial > 0 {
+        Exit::Findings
+    } else if summary.inconclusive > 0 || summary.attempts == 0 || (summary.not_run > 0 && !allow_not_run) {
+        Exit::Inconclusive
+    } else {
+        Exit::Clean
+    }
 }

@@ -1,1 +1,41 @@
-//! (under construction)
+//! Reads the catalogue, in one round trip.
+
+use crate::db::error::DbError;
+use crate::db::session::Session;
+use crate::model::catalog::{Catalog, Role, Server, Table};
+use crate::model::failure::{Failure, FailureKind};
+use serde::de::DeserializeOwned;
+use tokio_postgres::types::{ToSql, Type};
+
+/// The catalogue of `schemas`, and of the tables that their foreign keys reach; with the rights of `roles`.
+///
+/// # Errors
+/// Where the server refuses to tell, or tells something that is not understood.
+pub async fn read(session: &Session, schemas: &[String], roles: &[String]) -> Result<Catalog, Failure> {
+    let schemas: (&(dyn ToSql + Sync), Type) = (&schemas, Type::TEXT_ARRAY);
+    let roles: (&(dyn ToSql + Sync), Type) = (&roles, Type::TEXT_ARRAY);
+    let (schema_and_role, only_roles) = ([schemas, roles.clone()], [roles]);
+    // Polled together: pipelined, so that all three cost one round trip.
+    let (server, roles, tables) = futures::join!(
+        document::<Server>(session, include_str!("catalog/server.sql"), &[]),
+        document::<Vec<Role>>(session, include_str!("catalog/roles.sql"), &only_roles),
+        document::<Vec<Table>>(session, include_str!("catalog/tables.sql"), &schema_and_role),
+    );
+    Ok(Catalog { server: server?, roles: roles?, tables: tables? })
+}
+
+async fn document<T: DeserializeOwned>(
+    session: &Session,
+    sql: &str,
+    params: &[(&(dyn ToSql + Sync), Type)],
+) -> Result<T, Failure> {
+    let rows = session.rows(sql, params).await.map_err(|error| error.into_failure("the catalogue was not read"))?;
+    let text: String = rows
+        .first()
+        .ok_or_else(|| Failure::new(FailureKind::Inconclusive, "the catalogue answered nothing"))?
+        .try_get(0)
+        .map_err(|error| DbError::from(error).into_failure("the catalogue was not read"))?;
+    serde_json::from_str(&text).map_err(|error| {
+        Failure::new(FailureKind::Inconclusive, "the catalogue's answer was not understood").note(error.to_string())
+    })
+}

@@ -40,6 +40,10 @@ pub struct StatementResult {
     pub count: u64,
 }
 
+/// A statement that the server keeps prepared for one session.
+#[derive(Debug, Clone)]
+pub struct Prepared(tokio_postgres::Statement);
+
 /// A batch that stopped at an error.
 #[derive(Debug, Clone)]
 pub struct BatchError {
@@ -154,6 +158,28 @@ impl Session {
             keys.push(if row.is_empty() { None } else { row.try_get::<_, Option<String>>(0)? });
         }
         let count = stream.rows_affected().unwrap_or(keys.len() as u64);
+        Ok(StatementResult { keys, count })
+    }
+
+    /// Prepares a statement without parameters, for [`Session::run`].
+    ///
+    /// # Errors
+    /// The server's error.
+    pub async fn prepare(&self, sql: &str) -> Result<Prepared, DbError> {
+        tracing::trace!(target: "chartchek_db::sql", sql, "prepare");
+        Ok(Prepared(self.client.prepare(sql).await?))
+    }
+
+    /// Runs a prepared statement whose first column is of type text, and gives that column.
+    ///
+    /// # Errors
+    /// The statement's error.
+    pub async fn run(&self, prepared: &Prepared) -> Result<StatementResult, DbError> {
+        let no_parameters: [&(dyn ToSql + Sync); 0] = [];
+        let rows = self.client.query(&prepared.0, &no_parameters).await?;
+        let keys: Result<Vec<Option<String>>, _> = rows.iter().map(|row| row.try_get(0)).collect();
+        let keys = keys?;
+        let count = keys.len() as u64;
         Ok(StatementResult { keys, count })
     }
 

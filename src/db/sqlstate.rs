@@ -2,6 +2,8 @@
 
 /// insufficient_privilege: a grant is missing, or a policy refused the row.
 pub const INSUFFICIENT_PRIVILEGE: &str = "42501";
+/// not_null_violation.
+pub const NOT_NULL_VIOLATION: &str = "23502";
 /// unique_violation.
 pub const UNIQUE_VIOLATION: &str = "23505";
 /// lock_not_available: lock_timeout, or NOWAIT.

@@ -97,13 +97,6 @@ pub struct Actor {
     pub place: Place,
 }
 
-impl Actor {
-    /// Whether tokens of this actor carry a `sub`: roles of signed-in people do, `anon` and service roles do not.
-    pub fn is_person(&self) -> bool {
-        !self.bypasses_rls && !self.claims.is_empty()
-    }
-}
-
 /// A table's name with its schema, unquoted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TableName {
@@ -229,6 +222,19 @@ impl Contract {
     /// The actor of that name.
     pub fn actor(&self, name: &str) -> Option<&Actor> {
         self.actors.iter().find(|actor| actor.name == name)
+    }
+
+    /// Whether tokens of `actor` name an account: it has claims of its own, or is promised rows of its own.
+    pub fn is_person(&self, actor: &Actor) -> bool {
+        !actor.bypasses_rls && (!actor.claims.is_empty() || self.promises_own(actor))
+    }
+
+    /// Whether `actor` is promised anything on rows of its own, in any table.
+    pub fn promises_own(&self, actor: &Actor) -> bool {
+        let commands = Command::PROMISABLE;
+        self.tables
+            .iter()
+            .any(|table| commands.iter().any(|command| self.promises(table, actor, Standing::Own, *command)))
     }
 
     /// Whether `actor` is promised `command` on rows of `standing` in `table`, by itself or through what it extends.

@@ -1,1 +1,84 @@
-//! (under construction)
+//! What a checking command has to say, before any format.
+
+use crate::model::attempt::{Attempt, Verdict};
+use crate::model::finding::Finding;
+
+/// Something that was not tried, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotRun {
+    /// What.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}
+
+/// Where and on what the command ran.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// One phrase that says what was verified: `a scratch database made from …`, `the target chartchek on …`.
+    pub subject: String,
+    /// The engine or `target`.
+    pub engine: String,
+    /// The server's version.
+    pub server: String,
+    /// The project and its hash.
+    pub project: String,
+    /// The default-privilege regime of a scratch database; empty on a target.
+    pub regime: String,
+    /// This tool's version.
+    pub tool: String,
+}
+
+/// The counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Attempts made and judged.
+    pub attempts: usize,
+    /// As promised.
+    pub held: usize,
+    /// More than promised.
+    pub leak: usize,
+    /// Less than promised.
+    pub over_denial: usize,
+    /// Nothing can be concluded.
+    pub inconclusive: usize,
+    /// Planned and not made.
+    pub not_run: usize,
+    /// Findings.
+    pub findings: usize,
+}
+
+/// A verification's report.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// The command: `verify-rls`.
+    pub command: String,
+    /// Where.
+    pub environment: Environment,
+    /// The attempts, in the order in which they are shown.
+    pub attempts: Vec<Attempt>,
+    /// The findings.
+    pub findings: Vec<Finding>,
+    /// What was planned and not made.
+    pub not_run: Vec<NotRun>,
+    /// What this engine or this way of running cannot try at all, for information.
+    pub not_tried: Vec<NotRun>,
+    /// How long the attempts took, in seconds; 0 where none was made.
+    pub seconds: f64,
+}
+
+impl Report {
+    /// The counts.
+    pub fn summary(&self) -> Summary {
+        let count = |verdict| self.attempts.iter().filter(|attempt| attempt.verdict == verdict).count();
+        Summary {
+            attempts: self.attempts.len(),
+            held: count(Verdict::Held),
+            leak: count(Verdict::Leak),
+            over_denial: count(Verdict::OverDenial),
+            inconclusive: count(Verdict::Inconclusive),
+            not_run: self.not_run.len(),
+            findings: self.findings.len(),
+        }
+    }
+}

@@ -11,11 +11,8 @@ pub fn render(failure: &Failure) -> String {
             let end = place.span.end.min(place.file.text.len());
             let span = place.span.start.min(end)..end;
             let annotation = AnnotationKind::Primary.span(span);
-            let annotation =
-                if place.label.is_empty() { annotation } else { annotation.label(place.label.as_str()) };
-            title.element(
-                Snippet::source(&*place.file.text).path(place.file.path.as_str()).annotation(annotation),
-            )
+            let annotation = if place.label.is_empty() { annotation } else { annotation.label(place.label.as_str()) };
+            title.element(Snippet::source(&*place.file.text).path(place.file.path.as_str()).annotation(annotation))
         }
         None => Group::with_title(title),
     };

@@ -1,0 +1,23 @@
+# One-line targets; CI runs each, so that none rots.
+.PHONY: demo test build fmt lint docs clean
+
+demo:   ## build, and verify ChartChek on a scratch database: migrations, verification, matrix
+	cargo run --quiet --locked -- verify-rls
+
+test:   ## all tests, on every engine that this machine has; says what ran where
+	tests/run.sh
+
+build:  ## the release binary
+	cargo build --release --locked
+
+fmt:    ## formatting, checked
+	cargo fmt --check
+
+lint:   ## clippy, warnings are errors
+	cargo clippy --locked --all-targets -- --deny warnings
+
+docs:   ## rustdoc of every item, warnings are errors
+	RUSTDOCFLAGS=--deny=warnings cargo doc --locked --no-deps --document-private-items
+
+clean:  ## what cargo built
+	cargo clean

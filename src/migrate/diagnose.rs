@@ -1,0 +1,254 @@
+//! From PostgreSQL's error to the file's line and column, without a row's values.
+
+use crate::db::error::{DbError, ErrorPosition};
+use crate::db::session::BatchError;
+use crate::db::sqlstate;
+use crate::migrate::apply::FileTime;
+use crate::migrate::file::{self, MigrationFile};
+use crate::migrate::history;
+use crate::migrate::lock::{self, Holder};
+use crate::migrate::sql::{self, Script};
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::source::{Place, SourceFile};
+use std::ops::Range;
+
+/// What was sent before the file's text, in the same message.
+#[derive(Debug)]
+pub(crate) struct Prefix {
+    /// The text.
+    pub(crate) text: String,
+    statements: usize,
+    characters: usize,
+}
+
+impl Prefix {
+    /// The statements, each ended.
+    pub(crate) fn new(statements: &[String]) -> Self {
+        let text: String = statements.iter().map(|statement| format!("{statement};\n")).collect();
+        Self { statements: statements.len(), characters: text.chars().count(), text }
+    }
+}
+
+/// Which files this run applied before, and which it did not reach.
+#[derive(Debug)]
+pub(crate) struct Progress<'a> {
+    /// Applied.
+    pub(crate) applied: &'a [FileTime],
+    /// Not reached.
+    pub(crate) waiting: Vec<&'a MigrationFile>,
+}
+
+/// The failure for an error while `file` ran.
+pub(crate) fn diagnose(
+    file: &MigrationFile,
+    script: &Script,
+    error: BatchError,
+    prefix: &Prefix,
+    progress: &Progress<'_>,
+    show_detail: bool,
+) -> Failure {
+    let BatchError { finished, error } = error;
+    let path = &file.source().path;
+    if error.is_connection() {
+        return lost(path, error, progress);
+    }
+    let sent = match &error.position {
+        Some(ErrorPosition::Sent(at)) => Some(*at as usize),
+        _ => None,
+    };
+    // A syntax error is found before anything runs: its position tells, not the count.
+    let within = sent.is_some_and(|at| at > prefix.characters);
+    if finished < prefix.statements && !within {
+        return ours(path, error, progress);
+    }
+    let index = finished.saturating_sub(prefix.statements);
+    let message = message(&error, &file.source().text, show_detail);
+    let span = match sent {
+        Some(at) => from_position(file.source(), at - prefix.characters.min(at)),
+        None => script.statements.get(index).map(|statement| {
+            inside(file.source(), statement.span.clone(), &error)
+                .unwrap_or_else(|| sql::first_line(file.source(), &statement.span))
+        }),
+    };
+    let number = match &span {
+        Some(span) if sent.is_some() => {
+            script.statements.iter().position(|statement| statement.span.end > span.start).unwrap_or(index)
+        }
+        _ => index,
+    };
+    let kind = if error.code == sqlstate::LOCK_NOT_AVAILABLE { FailureKind::Lock } else { FailureKind::Migration };
+    let mut failure = Failure::new(kind, format!("{path} failed: {message}"));
+    failure = match span {
+        Some(span) => failure.at(Place { file: file.source().clone(), span, label: error.code.clone() }),
+        None => failure.at(file::top(file.source(), &error.code)),
+    };
+    failure = if number < script.statements.len() {
+        failure.note(format!("statement {} of {}, SQLSTATE {}", number + 1, script.statements.len(), error.code))
+    } else {
+        failure.note(format!(
+            "at the end of the file, after its {} statements, SQLSTATE {}",
+            script.statements.len(),
+            error.code
+        ))
+    };
+    failure = described(failure, &error, show_detail);
+    told(failure.note("the file was rolled back: it left nothing behind"), progress)
+}
+
+/// Adds what the server said beside the message.
+fn described(mut failure: Failure, error: &DbError, show_detail: bool) -> Failure {
+    for name in [&error.constraint, &error.table].into_iter().flatten() {
+        if !error.message.contains(name.as_str()) {
+            failure = failure.note(format!("about {name}"));
+        }
+    }
+    match &error.detail {
+        Some(detail) if show_detail => failure = failure.note(format!("DETAIL: {detail}")),
+        Some(_) => failure = failure.note("DETAIL withheld: may hold row values; --show-detail prints it"),
+        None => {}
+    }
+    if let Some(context) = &error.context {
+        // Other lines quote statements and COPY's rows.
+        for line in context.lines().filter(|line| show_detail || line.contains(" function ") && !line.contains('"')) {
+            failure = failure.note(format!("in {line}"));
+        }
+    }
+    if error.code == sqlstate::INSUFFICIENT_PRIVILEGE {
+        failure = failure.help("connect as the role that owns the tables, or grant it what is missing");
+    }
+    match &error.hint {
+        Some(hint) => failure.help(hint),
+        None => failure,
+    }
+}
+
+/// Adds which files were applied and which not.
+fn told(failure: Failure, progress: &Progress<'_>) -> Failure {
+    let failure = match progress.applied {
+        [] => failure.note("no file was applied by this run"),
+        [one] => failure.note(format!("applied by this run before: {}", one.file)),
+        [first, .., last] => failure.note(format!(
+            "applied by this run before, and kept: {} files, {} to {}",
+            progress.applied.len(),
+            first.file,
+            last.file
+        )),
+    };
+    match progress.waiting.as_slice() {
+        [] => failure,
+        [one] => failure.note(format!("not reached: {}", one.source().path)),
+        [first, .., last] => failure.note(format!(
+            "not reached: {} files, {} to {}",
+            progress.waiting.len(),
+            first.source().path,
+            last.source().path
+        )),
+    }
+}
+
+/// The message; what a data exception quotes is kept only where it stands in the file anyway.
+fn message(error: &DbError, text: &str, show_detail: bool) -> String {
+    if show_detail || !error.code.starts_with("22") {
+        return error.message.clone();
+    }
+    let (Some(start), Some(end)) = (error.message.find('"'), error.message.rfind('"')) else {
+        return error.message.clone();
+    };
+    if start == end || text.contains(&error.message[start + 1..end]) {
+        return error.message.clone();
+    }
+    format!("{}\"…\"{} (value withheld; --show-detail prints it)", &error.message[..start], &error.message[end + 1..])
+}
+
+/// The token at a 1-based character offset into the text as it was sent.
+fn from_position(source: &SourceFile, at: usize) -> Option<Range<usize>> {
+    let bom = sql::bom(source);
+    let text = &source.text[bom..];
+    let start = match text.char_indices().nth(at.checked_sub(1)?) {
+        Some((start, _)) => start,
+        // Past the end: something is missing after the last word.
+        None => text.trim_end().len(),
+    };
+    Some(bom + start..bom + start + token(&text[start..]))
+}
+
+/// How many bytes the word, or the one character, at the start takes.
+fn token(text: &str) -> usize {
+    let word: usize = text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').map(char::len_utf8).sum();
+    if word > 0 { word } else { text.chars().next().map_or(0, char::len_utf8) }
+}
+
+/// The place inside a DO block or function body: the inner statement where it stands there word for word, else the line
+/// that CONTEXT names.
+fn inside(source: &SourceFile, span: Range<usize>, error: &DbError) -> Option<Range<usize>> {
+    let text = source.text.get(span.clone())?;
+    if let Some(ErrorPosition::Internal { position, query }) = &error.position
+        && text.matches(query.as_str()).count() == 1
+    {
+        let within = query.char_indices().nth((*position as usize).checked_sub(1)?)?.0;
+        let start = span.start + text.find(query.as_str())? + within;
+        return Some(start..start + token(&source.text[start..]));
+    }
+    // `PL/pgSQL function inline_code_block line 3 at RAISE`: lines of the body, which begins after the dollar quote.
+    let context = error.context.as_deref()?;
+    let outermost = context.lines().rev().find(|line| line.starts_with("PL/pgSQL function inline_code_block line "))?;
+    let line: usize = outermost.split(" line ").nth(1)?.split(' ').next()?.parse().ok()?;
+    let opening = text.find('$')?;
+    let body = opening + 1 + text[opening + 1..].find('$')? + 1;
+    let mut start = body;
+    for _ in 1..line {
+        start += text[start..].find('\n')? + 1;
+    }
+    let content = text[start..].lines().next()?;
+    let indent = content.len() - content.trim_start().len();
+    Some(span.start + start + indent..span.start + start + content.trim_end().len())
+}
+
+/// An error of what the tool itself sends before the file.
+fn ours(path: &str, error: DbError, progress: &Progress<'_>) -> Failure {
+    let failure = match error.code.as_str() {
+        lock::NOT_HELD => Failure::new(FailureKind::Connection, "a transaction pooler stands between this tool and the database")
+            .note(format!("{path} met a backend that does not hold the migration lock; it was not run"))
+            .help("connect to the database directly, or to the pooler's session mode (port 5432 at Supabase, not 6543)"),
+        sqlstate::INSUFFICIENT_PRIVILEGE => Failure::new(FailureKind::Connection, "not enough rights to keep the migration history")
+            .note(error.to_string())
+            .help(format!(
+                "{} is made with the first migration: connect as the database's owner, or: grant create on database … to …;",
+                history::TABLE
+            )),
+        _ => error.clone().into_failure("cannot begin a migration"),
+    };
+    told(failure, progress)
+}
+
+/// The connection broke: the server may or may not have finished the file.
+fn lost(path: &str, error: DbError, progress: &Progress<'_>) -> Failure {
+    let failure = Failure::new(FailureKind::Connection, format!("the connection broke while {path} ran"))
+        .note(error.to_string())
+        .note("the file is either applied and recorded, or rolled back: never half")
+        .help("`chartchek-db status` tells which; then run `migrate` again");
+    told(failure, progress)
+}
+
+/// For a file that never got a table's lock.
+pub(crate) fn blocked(failure: Failure, holders: &[Holder]) -> Failure {
+    let mut failure = failure;
+    for holder in holders.iter().take(5) {
+        failure = failure
+            .note(format!("holds locks on tables: {holder}"))
+            .help(format!("to end it, rolling its work back: select pg_terminate_backend({});", holder.pid));
+    }
+    failure.help("run `migrate` again when the table is less busy, or with a longer --lock-wait")
+}
+
+/// For a file that ran without a transaction.
+pub(crate) fn outside(failure: Failure, invalid: &[String]) -> Failure {
+    let mut failure =
+        failure.note("the file runs without a transaction: what it did before the error may still be there");
+    for index in invalid {
+        failure = failure
+            .note(format!("index {index} is INVALID: it costs writes and serves no query"))
+            .help(format!("if it is this file's, drop it and run `migrate` again: drop index concurrently {index};"));
+    }
+    failure
+}

@@ -1,0 +1,184 @@
+//! The history table: looked at without writing, and made in the first file's transaction.
+
+use crate::db::error::DbError;
+use crate::db::quote;
+use crate::db::session::Session;
+use crate::db::sqlstate;
+use crate::migrate::lock;
+use crate::model::failure::{Failure, FailureKind};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// The schema that holds the history.
+pub(crate) const SCHEMA: &str = "chartchek_meta";
+/// The history table, as refinery pastes it into its SQL.
+pub(crate) const TABLE: &str = "chartchek_meta.refinery_schema_history";
+
+/// One row of the history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Row {
+    /// The version.
+    pub(crate) version: i32,
+    /// The name after the version.
+    pub(crate) name: String,
+    /// When it was applied.
+    pub(crate) applied_on: OffsetDateTime,
+    /// refinery's checksum of name, version and text.
+    pub(crate) checksum: u64,
+}
+
+/// What a look at the server told of it, for headers and errors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// `15.8`, …
+    pub version: String,
+    /// The role that statements run as.
+    pub role: String,
+    /// Why it can't be written to, where it can't.
+    pub read_only: Option<&'static str>,
+}
+
+/// The server and the history, as one read-only transaction saw them.
+#[derive(Debug, Clone)]
+pub(crate) struct Look {
+    /// The server.
+    pub(crate) server: Server,
+    /// The rows by version; `None` where there is no table yet.
+    pub(crate) rows: Option<Vec<Row>>,
+    /// Whether the schema is there.
+    schema: bool,
+    /// The API's roles that exist, quoted.
+    api_roles: Vec<String>,
+    /// The session's `role` setting, and what was SET in it: what a file's own SETs are undone to.
+    role_setting: String,
+    settings: Vec<(String, String)>,
+    /// Whether this backend holds the migration lock.
+    pub(crate) holds_lock: bool,
+}
+
+/// Looks at server and history in one round trip and one read-only transaction. The history is read without asking
+/// first whether it exists: that answer would cost a round trip.
+///
+/// # Errors
+/// The server's; a row that does not parse.
+pub(crate) async fn look(session: &Session) -> Result<Look, Failure> {
+    let facts = format!(
+        "BEGIN TRANSACTION READ ONLY; SET LOCAL row_security = off; \
+         SELECT 'server', pg_catalog.current_setting('server_version'), current_user::text, \
+           CASE WHEN pg_catalog.pg_is_in_recovery() THEN 'standby' \
+                WHEN pg_catalog.current_setting('default_transaction_read_only')::boolean THEN 'default' END, \
+           (pg_catalog.to_regnamespace('{SCHEMA}') IS NOT NULL)::text, pg_catalog.current_setting('role'), \
+           ({})::text; \
+         SELECT 'role', rolname::text FROM pg_catalog.pg_roles \
+           WHERE rolname IN ('anon', 'authenticated', 'service_role'); \
+         SELECT 'setting', name, setting FROM pg_catalog.pg_settings \
+           WHERE source = 'session' AND name NOT LIKE 'transaction\\_%' AND name <> 'row_security'",
+        lock::HELD
+    );
+    let history = format!("SELECT version::text, name, applied_on, checksum FROM {TABLE} ORDER BY version");
+    let (facts, history, ended) =
+        futures::join!(session.text_rows(&facts), session.text_rows(&history), session.batch("ROLLBACK"));
+    let facts = facts.map_err(|error| error.into_failure("cannot look at the server"))?;
+    let rows = match history {
+        Ok(rows) => Some(rows.iter().map(|row| parse(row)).collect::<Result<Vec<_>, _>>()?),
+        Err(error) if error.code == sqlstate::UNDEFINED_TABLE => None,
+        Err(error) => return Err(unreadable(error)),
+    };
+    ended.map_err(|error| error.into_failure("cannot look at the server"))?;
+    read(&facts, rows)
+        .ok_or_else(|| Failure::new(FailureKind::Inconclusive, "the server's answer about itself is incomplete"))
+}
+
+fn read(facts: &[Vec<Option<String>>], rows: Option<Vec<Row>>) -> Option<Look> {
+    let text = |row: &[Option<String>], index: usize| row.get(index).cloned().flatten();
+    let of = |kind: &'static str| facts.iter().filter(move |row| text(row, 0).as_deref() == Some(kind));
+    let server = of("server").next()?;
+    Some(Look {
+        server: Server {
+            version: text(server, 1)?.split(' ').next().unwrap_or_default().to_owned(),
+            role: text(server, 2)?,
+            read_only: match text(server, 3).as_deref() {
+                Some("standby") => Some("it is a standby, a read-only copy"),
+                Some(_) => Some("default_transaction_read_only is on"),
+                None => None,
+            },
+        },
+        rows,
+        schema: text(server, 4)? == "true",
+        role_setting: text(server, 5)?,
+        holds_lock: text(server, 6)? == "true",
+        api_roles: of("role").filter_map(|row| text(row, 1)).map(|role| quote::identifier(&role)).collect(),
+        settings: of("setting").filter_map(|row| Some((text(row, 1)?, text(row, 2)?))).collect(),
+    })
+}
+
+impl Look {
+    /// The statements that make schema and table, nobody else's business; `table` is refinery's CREATE TABLE. Empty where the table is
+    /// there.
+    pub(crate) fn creation(&self, table: &str) -> Vec<String> {
+        if self.rows.is_some() {
+            return Vec::new();
+        }
+        let mut nobody = vec!["PUBLIC".to_owned()];
+        nobody.extend(self.api_roles.iter().cloned());
+        let nobody = nobody.join(", ");
+        let mut statements = Vec::new();
+        if !self.schema {
+            statements.push(format!("CREATE SCHEMA {SCHEMA}"));
+            statements.push(format!("REVOKE ALL ON SCHEMA {SCHEMA} FROM {nobody}"));
+        }
+        statements.push(table.trim().trim_end_matches(';').to_owned());
+        statements.push(format!("ALTER TABLE {TABLE} ENABLE ROW LEVEL SECURITY"));
+        statements.push(format!("REVOKE ALL ON TABLE {TABLE} FROM {nobody}"));
+        statements
+    }
+
+    /// The statements that undo a file's SETs, so that none leaks into the history's INSERT or the next file.
+    pub(crate) fn restore(&self) -> String {
+        let mut sql = String::from("RESET ALL; ");
+        for (name, value) in std::iter::once(("role", self.role_setting.as_str()))
+            .chain(self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+        {
+            sql.push_str(&format!(
+                "SELECT pg_catalog.set_config({}, {}, false); ",
+                quote::literal(name),
+                quote::literal(value)
+            ));
+        }
+        sql
+    }
+}
+
+fn parse(row: &[Option<String>]) -> Result<Row, Failure> {
+    let text = |index: usize| row.get(index).cloned().flatten();
+    let version = text(0).unwrap_or_else(|| "NULL".to_owned());
+    let wrong = |column: &str| {
+        Failure::new(
+            FailureKind::Inconclusive,
+            format!("a row of {TABLE} does not parse: version {version}, column {column}"),
+        )
+        .note("nothing was applied: what is in the database can't be told from a damaged history")
+        .help(format!("look at it with: select * from {TABLE} where version = {version};"))
+        .help(
+            "applied_on is a time such as 2026-11-22T10:00:00Z, checksum a whole number; restore the row from a backup",
+        )
+    };
+    Ok(Row {
+        version: version.parse().map_err(|_| wrong("version"))?,
+        name: text(1).ok_or_else(|| wrong("name"))?,
+        applied_on: text(2)
+            .and_then(|at| OffsetDateTime::parse(&at, &Rfc3339).ok())
+            .ok_or_else(|| wrong("applied_on"))?,
+        checksum: text(3).and_then(|sum| sum.parse().ok()).ok_or_else(|| wrong("checksum"))?,
+    })
+}
+
+fn unreadable(error: DbError) -> Failure {
+    let rights = error.code == sqlstate::INSUFFICIENT_PRIVILEGE;
+    let failure = error.into_failure("cannot read the migration history");
+    if rights {
+        failure.help(format!("connect as the role that owns {TABLE}, the one that ran `chartchek-db migrate` first"))
+    } else {
+        failure
+    }
+}

@@ -1,0 +1,242 @@
+//! Runs files through refinery: refinery decides what to run and writes the history's lines, this adapter decides how
+//! they reach the server.
+
+use crate::db::session::{BatchError, Session};
+use crate::db::sqlstate;
+use crate::migrate::apply::{ApplyOptions, Event, FileTime};
+use crate::migrate::diagnose::{self, Prefix, Progress};
+use crate::migrate::file::MigrationFile;
+use crate::migrate::history::{self, Look};
+use crate::migrate::lock::{self, Holder};
+use crate::migrate::plan::Plan;
+use crate::migrate::sql::{self, Script};
+use crate::model::failure::{Failure, FailureKind};
+use rand::Rng;
+use refinery_core::traits::r#async::{AsyncQuery, AsyncTransaction};
+use refinery_core::{AsyncMigrate, Migration, Runner};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// deadlock_detected.
+const DEADLOCK: &str = "40P01";
+/// The longest pause between two tries of a file.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// Applies the plan's files in order and gives their times.
+///
+/// # Errors
+/// The failure of the first file that failed; those before it stay applied.
+pub(crate) async fn run(
+    session: &Session,
+    plan: Plan<'_>,
+    look: &Look,
+    options: &ApplyOptions,
+    on_event: &mut (dyn FnMut(&Event<'_>) + Send),
+) -> Result<Vec<FileTime>, Failure> {
+    let migrations: Vec<Migration> = plan.pending.iter().map(|(file, _)| file.migration().clone()).collect();
+    let mut runner = Runner::new(&migrations);
+    runner.set_migration_table_name(history::TABLE);
+    let mut applier = Applier {
+        session,
+        look,
+        options,
+        queue: plan.pending.into(),
+        creation: Vec::new(),
+        applied: Vec::new(),
+        failure: None,
+        on_event,
+    };
+    let result = runner.run_async(&mut applier).await;
+    match (applier.failure, result) {
+        (Some(failure), _) => Err(failure),
+        (None, Err(error)) => Err(Failure::new(FailureKind::Inconclusive, "refinery refused").note(error.to_string())),
+        (None, Ok(_)) => Ok(applier.applied),
+    }
+}
+
+struct Applier<'a> {
+    session: &'a Session,
+    look: &'a Look,
+    options: &'a ApplyOptions,
+    queue: VecDeque<(&'a MigrationFile, Script)>,
+    /// What makes the history table, until a file's transaction has taken it along.
+    creation: Vec<String>,
+    applied: Vec<FileTime>,
+    failure: Option<Failure>,
+    on_event: &'a mut (dyn FnMut(&Event<'_>) + Send),
+}
+
+/// Tells refinery to stop; the failure itself waits in the adapter.
+#[derive(Debug)]
+struct Stopped;
+
+impl std::fmt::Display for Stopped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a migration failed")
+    }
+}
+
+impl std::error::Error for Stopped {}
+
+impl AsyncTransaction for Applier<'_> {
+    type Error = Stopped;
+
+    /// refinery calls this with `[create table]` first, then with `[file, insert]` a file.
+    async fn execute<'a, T: Iterator<Item = &'a str> + Send + 'a>(&'a mut self, queries: T) -> Result<usize, Stopped> {
+        let queries: Vec<&str> = queries.collect();
+        let result = match queries.as_slice() {
+            [create] => {
+                self.creation = self.look.creation(create);
+                Ok(())
+            }
+            [text, insert] => self.file(text, insert).await,
+            _ => Err(unexpected()),
+        };
+        result.map(|()| queries.len()).map_err(|failure| {
+            self.failure = Some(failure);
+            Stopped
+        })
+    }
+}
+
+impl AsyncQuery<Vec<Migration>> for Applier<'_> {
+    /// Only pending files were handed to refinery, and the history was held against all files before: it has nothing
+    /// left to compare.
+    async fn query<'a>(&'a mut self, _query: &'a str) -> Result<Vec<Migration>, Stopped> {
+        Ok(Vec::new())
+    }
+}
+
+impl AsyncMigrate for Applier<'_> {}
+
+impl Applier<'_> {
+    async fn file(&mut self, text: &str, insert: &str) -> Result<(), Failure> {
+        let (file, script) = self.queue.pop_front().ok_or_else(unexpected)?;
+        if &*file.source().text != text {
+            return Err(unexpected());
+        }
+        (self.on_event)(&Event::Applying { file });
+        let started = Instant::now();
+        if script.statements.iter().any(|statement| statement.outside.is_some()) {
+            self.outside(file, &script, insert).await?;
+        } else {
+            self.inside(file, &script, insert).await?;
+        }
+        self.creation.clear();
+        let elapsed = started.elapsed();
+        (self.on_event)(&Event::Applied { file, elapsed });
+        self.applied.push(FileTime { file: file.source().path.clone(), version: file.version(), elapsed });
+        Ok(())
+    }
+
+    /// A file in its transaction: one message, one round trip. Tried again where a table's lock was not had.
+    async fn inside(&mut self, file: &MigrationFile, script: &Script, insert: &str) -> Result<(), Failure> {
+        let mut before = vec![
+            "BEGIN".to_owned(),
+            format!("SET LOCAL lock_timeout = {}", self.options.lock_timeout.as_millis()),
+            lock::guard(),
+        ];
+        before.extend(self.creation.iter().cloned());
+        let prefix = Prefix::new(&before);
+        // The newline ends a comment on the file's last line, the semicolon its last statement.
+        let message = format!(
+            "{}{}\n;\n{}{insert}; COMMIT",
+            prefix.text,
+            &file.source().text[sql::bom(file.source())..],
+            self.look.restore()
+        );
+        let started = Instant::now();
+        for tries in 1.. {
+            let Err(error) = self.session.batch_counting(&message).await else { return Ok(()) };
+            if error.error.is_connection() {
+                return Err(self.diagnose(file, script, error, &prefix));
+            }
+            self.session.batch("ROLLBACK").await.map_err(|error| error.into_failure("cannot roll back"))?;
+            if ![sqlstate::LOCK_NOT_AVAILABLE, DEADLOCK].contains(&error.error.code.as_str()) {
+                return Err(self.diagnose(file, script, error, &prefix));
+            }
+            let holders = table_holders(self.session).await?;
+            if started.elapsed() >= self.options.lock_wait {
+                return Err(diagnose::blocked(self.diagnose(file, script, error, &prefix), &holders));
+            }
+            (self.on_event)(&Event::Blocked { file, holders: &holders, tries });
+            // Full jitter: those who collided once do not collide again.
+            let most = Duration::from_millis(250).saturating_mul(1 << tries.min(6)).min(LONGEST_PAUSE);
+            let pause = most.mul_f64(rand::rng().random_range(0.0..1.0));
+            tokio::time::sleep(pause).await;
+        }
+        Err(unexpected())
+    }
+
+    /// A file of one statement that PostgreSQL refuses in a transaction: alone in its message, recorded after.
+    async fn outside(&mut self, file: &MigrationFile, script: &Script, insert: &str) -> Result<(), Failure> {
+        let nothing = Prefix::new(&[]);
+        let mut before = vec!["BEGIN".to_owned(), lock::guard()];
+        before.append(&mut self.creation);
+        before.push("COMMIT".to_owned());
+        // Under lock_timeout an unrelated open transaction would leave an INVALID index behind.
+        before.push("SET lock_timeout = 0".to_owned());
+        before.push("SET statement_timeout = 0".to_owned());
+        let prefix = Prefix::new(&before);
+        if let Err(error) = self.session.batch_counting(&prefix.text).await {
+            let _rolled_back = self.session.batch("ROLLBACK").await;
+            return Err(self.diagnose(file, &Script::default(), error, &prefix));
+        }
+        let text = &file.source().text[sql::bom(file.source())..];
+        let ran = self.session.batch_counting(text).await;
+        if let Err(error) = ran {
+            let failure = self.diagnose(file, script, error, &nothing);
+            let invalid = match self.session.batch(&self.look.restore()).await {
+                Ok(()) => invalid_indexes(self.session).await.unwrap_or_default(),
+                Err(_) => Vec::new(),
+            };
+            return Err(diagnose::outside(failure, &invalid));
+        }
+        let record = format!("{}{insert}", self.look.restore());
+        self.session.batch(&record).await.map_err(|error| {
+            error
+                .into_failure(&format!("{} ran, but could not be recorded", file.source().path))
+                .help(format!("record it by hand, once you have seen that it is there: {insert};"))
+        })
+    }
+
+    fn diagnose(&self, file: &MigrationFile, script: &Script, error: BatchError, prefix: &Prefix) -> Failure {
+        let progress = Progress { applied: &self.applied, waiting: self.queue.iter().map(|(file, _)| *file).collect() };
+        diagnose::diagnose(file, script, error, prefix, &progress, self.options.show_detail)
+    }
+}
+
+/// Sessions of this database that hold locks on tables in an open transaction: whom the file may have waited for.
+async fn table_holders(session: &Session) -> Result<Vec<Holder>, Failure> {
+    let rows = session
+        .text_rows(
+            "SELECT a.pid::text, a.application_name, a.state, \
+               greatest(extract(epoch FROM clock_timestamp() - a.xact_start), 0)::bigint::text \
+             FROM pg_catalog.pg_stat_activity a \
+             WHERE a.pid <> pg_catalog.pg_backend_pid() AND a.datname = current_database() \
+               AND EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.pid = a.pid AND l.granted \
+                 AND l.locktype = 'relation' AND l.relation >= 16384) \
+             ORDER BY a.xact_start",
+        )
+        .await
+        .map_err(|error| error.into_failure("cannot see who holds the table's lock"))?;
+    Ok(lock::holders(&rows))
+}
+
+async fn invalid_indexes(session: &Session) -> Option<Vec<String>> {
+    let rows = session
+        .text_rows(
+            "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_index i \
+             JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE NOT i.indisvalid AND c.relkind = 'i' ORDER BY 1",
+        )
+        .await
+        .ok()?;
+    Some(rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect())
+}
+
+fn unexpected() -> Failure {
+    Failure::new(FailureKind::Inconclusive, "refinery asked for something that this tool does not know")
+        .note("nothing more was applied")
+        .help("report this as a fault of chartchek-db")
+}

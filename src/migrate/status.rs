@@ -1,0 +1,117 @@
+//! What is applied, pending, changed and missing; reads only.
+
+use crate::db::session::Session;
+use crate::migrate::file::MigrationFile;
+use crate::migrate::history::{self, Row, Server};
+use crate::model::failure::Failure;
+use time::format_description::well_known::Rfc3339;
+
+/// How a migration stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Applied, and the file is the same.
+    Applied,
+    /// Not applied yet.
+    Pending,
+    /// Not applied, though a higher version is: it would never run.
+    Late,
+    /// Applied, and the file was edited or renamed since.
+    Changed,
+    /// Applied, and there is no such file.
+    Missing,
+}
+
+impl State {
+    /// The word in output.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Pending => "pending",
+            Self::Late => "late",
+            Self::Changed => "changed",
+            Self::Missing => "missing",
+        }
+    }
+}
+
+/// One migration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The version.
+    pub version: i32,
+    /// The file's path, or `V<version>__<name>` where there is no file.
+    pub file: String,
+    /// How it stands.
+    pub state: State,
+    /// When it was applied, in RFC 3339, as UTC.
+    pub applied_on: Option<String>,
+}
+
+/// Every migration of the project and of the history, by version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// The server.
+    pub server: Server,
+    /// Whether there is a history table.
+    pub history: bool,
+    /// The migrations.
+    pub entries: Vec<Entry>,
+}
+
+impl Status {
+    /// How many are in that state.
+    pub fn count(&self, state: State) -> usize {
+        self.entries.iter().filter(|entry| entry.state == state).count()
+    }
+
+    /// Whether all is applied and nothing differs.
+    pub fn is_clean(&self) -> bool {
+        self.entries.iter().all(|entry| entry.state == State::Applied)
+    }
+}
+
+/// Compares files and history, in one round trip, without a lock, a write or a right to either.
+///
+/// # Errors
+/// The server's; a history row that does not parse.
+pub async fn status(session: &Session, files: &[MigrationFile]) -> Result<Status, Failure> {
+    let look = history::look(session).await?;
+    let rows = look.rows.as_deref();
+    Ok(Status { entries: compare(files, rows.unwrap_or_default()), history: rows.is_some(), server: look.server })
+}
+
+/// Files against rows; both sorted by version.
+pub(crate) fn compare(files: &[MigrationFile], rows: &[Row]) -> Vec<Entry> {
+    let last = rows.last().map(|row| row.version);
+    let mut entries: Vec<Entry> = files
+        .iter()
+        .map(|file| {
+            let row = rows.iter().find(|row| row.version == file.version());
+            let state = match row {
+                Some(row) if row.name == file.name() && file.has_checksum(row.checksum) => State::Applied,
+                Some(_) => State::Changed,
+                None if last.is_some_and(|last| last > file.version()) => State::Late,
+                None => State::Pending,
+            };
+            Entry {
+                version: file.version(),
+                file: file.source().path.clone(),
+                state,
+                applied_on: row.and_then(applied_on),
+            }
+        })
+        .collect();
+    entries.extend(rows.iter().filter(|row| files.iter().all(|file| file.version() != row.version)).map(|row| Entry {
+        version: row.version,
+        file: format!("V{}__{}", row.version, row.name),
+        state: State::Missing,
+        applied_on: applied_on(row),
+    }));
+    entries.sort_by_key(|entry| entry.version);
+    entries
+}
+
+fn applied_on(row: &Row) -> Option<String> {
+    let at = row.applied_on.to_offset(time::UtcOffset::UTC);
+    at.replace_nanosecond(0).ok()?.format(&Rfc3339).ok()
+}

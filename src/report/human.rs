@@ -1,0 +1,135 @@
+//! The report for people at a terminal.
+
+use crate::model::attempt::{Attempt, Verdict};
+use crate::model::finding::Finding;
+use crate::model::report::Report;
+use crate::report::matrix;
+use anstyle::{AnsiColor, Style};
+use std::fmt::Write;
+
+/// How many inconclusive attempts are listed before the rest is counted.
+const LISTED: usize = 10;
+
+/// How many ids of one finding's attempts are listed before the rest is counted.
+const IDS: usize = 3;
+
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const DOUBT: Style = AnsiColor::Yellow.on_default().bold();
+const GOOD: Style = AnsiColor::Green.on_default().bold();
+const QUIET: Style = Style::new().dimmed();
+
+/// The report as text with colours, which the stream drops where it is no terminal. The first and the last line say
+/// what was verified.
+pub fn render(report: &Report) -> String {
+    let mut text = String::new();
+    let environment = &report.environment;
+    let _infallible = writeln!(text, "{}: {}", report.command, environment.subject);
+    let regime = if environment.regime.is_empty() {
+        String::new()
+    } else {
+        format!(", {} default privileges", environment.regime)
+    };
+    let _infallible = writeln!(
+        text,
+        "{QUIET}{} · {}{regime} · {}{QUIET:#}",
+        environment.tool, environment.engine, environment.project
+    );
+    if !report.attempts.is_empty() {
+        let _infallible = write!(text, "\n{}", paint_matrix(&matrix::render(&report.attempts)));
+        let _infallible = writeln!(text, "{QUIET}{}{QUIET:#}", matrix::LEGEND);
+    }
+    for finding in &report.findings {
+        text.push_str(&render_finding(finding));
+    }
+    inconclusive(&mut text, &report.attempts);
+    listed(&mut text, "not run", DOUBT, &report.not_run);
+    listed(&mut text, "not tried here", QUIET, &report.not_tried);
+    text.push_str(&closing(report));
+    text
+}
+
+fn listed(text: &mut String, title: &str, style: Style, items: &[crate::model::report::NotRun]) {
+    if items.is_empty() {
+        return;
+    }
+    let _infallible = writeln!(text, "\n{style}{title}{style:#}");
+    for item in items.iter().take(LISTED) {
+        let _infallible = writeln!(text, "  {}: {}", item.what, item.why);
+    }
+    if items.len() > LISTED {
+        let _infallible = writeln!(text, "  … and {} more", items.len() - LISTED);
+    }
+}
+
+/// Colours the signs of trouble; the cells stand behind the two name columns.
+fn paint_matrix(matrix: &str) -> String {
+    matrix.replace('!', &format!("{BAD}!{BAD:#}")).replace('?', &format!("{DOUBT}?{DOUBT:#}"))
+}
+
+fn render_finding(finding: &Finding) -> String {
+    let mut text = format!("\n{BAD}{}{BAD:#}: {}\n", finding.check, finding.what);
+    if let Some(place) = &finding.place {
+        let _infallible = writeln!(text, "  promise:  {}", place.location());
+    }
+    let _infallible = writeln!(text, "  seen:     {}", finding.why);
+    if !finding.statement.is_empty() {
+        let _infallible = writeln!(text, "  shown by: {}", finding.statement);
+    }
+    let _infallible = writeln!(text, "  reach:    {}", finding.reach);
+    let _infallible = writeln!(text, "  to do:    {}", finding.remedy);
+    if finding.attempts.len() > 1 {
+        let shown = finding.attempts.len().min(IDS);
+        let rest = finding.attempts.len() - shown;
+        let more = if rest == 0 { String::new() } else { format!(" … and {rest} more") };
+        let _infallible = writeln!(text, "  attempts: {}{more}", finding.attempts[..shown].join(", "));
+    }
+    text
+}
+
+fn inconclusive(text: &mut String, attempts: &[Attempt]) {
+    let doubtful: Vec<&Attempt> = attempts.iter().filter(|attempt| attempt.verdict == Verdict::Inconclusive).collect();
+    if doubtful.is_empty() {
+        return;
+    }
+    let _infallible = writeln!(text, "\n{DOUBT}inconclusive{DOUBT:#}: these attempts show nothing, and do not pass");
+    for attempt in doubtful.iter().take(LISTED) {
+        let _infallible =
+            writeln!(text, "  {}: {}\n    {}; -- as {}", attempt.id, attempt.why, attempt.statement, attempt.persona);
+    }
+    if doubtful.len() > LISTED {
+        let _infallible = writeln!(text, "  … and {} more", doubtful.len() - LISTED);
+    }
+}
+
+fn closing(report: &Report) -> String {
+    let summary = report.summary();
+    let each = if summary.attempts == 0 { 0.0 } else { report.seconds * 1000.0 / summary.attempts as f64 };
+    let mut text = format!(
+        "\n{} attempts in {:.2} s ({each:.2} ms each): {} held, {}, {}, {} inconclusive, {} not run; {}\n",
+        summary.attempts,
+        report.seconds,
+        summary.held,
+        plural(summary.leak, "leak"),
+        plural(summary.over_denial, "over-denial"),
+        summary.inconclusive,
+        summary.not_run,
+        plural(summary.findings, "finding"),
+    );
+    let (style, verdict) = if summary.attempts == 0 {
+        (DOUBT, "NOTHING WAS VERIFIED".to_owned())
+    } else if summary.findings > 0 || summary.leak > 0 || summary.over_denial > 0 {
+        (BAD, "THE CONTRACT DOES NOT HOLD".to_owned())
+    } else if summary.inconclusive > 0 {
+        (DOUBT, "INCONCLUSIVE".to_owned())
+    } else if summary.not_run > 0 {
+        (DOUBT, "every attempt made held, and not all were made".to_owned())
+    } else {
+        (GOOD, "every attempt held".to_owned())
+    };
+    let _infallible = writeln!(text, "{style}{verdict}{style:#} on {}", report.environment.subject);
+    text
+}
+
+fn plural(count: usize, word: &str) -> String {
+    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
+}

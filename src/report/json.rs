@@ -1,0 +1,151 @@
+//! The JSON report, version 1: frozen structs of its own, so that no change of the model changes the format.
+
+use crate::model::attempt;
+use crate::model::finding;
+use crate::model::report;
+use serde::Serialize;
+
+/// The version that the report begins with.
+pub const VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct Report<'a> {
+    version: u32,
+    command: &'a str,
+    environment: Environment<'a>,
+    summary: Summary,
+    attempts: Vec<Attempt<'a>>,
+    findings: Vec<Finding<'a>>,
+    not_run: Vec<NotRun<'a>>,
+    not_tried: Vec<NotRun<'a>>,
+}
+
+#[derive(Serialize)]
+struct Environment<'a> {
+    subject: &'a str,
+    engine: &'a str,
+    server: &'a str,
+    project: &'a str,
+    regime: &'a str,
+    tool: &'a str,
+    seconds: f64,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    attempts: usize,
+    held: usize,
+    leak: usize,
+    over_denial: usize,
+    inconclusive: usize,
+    not_run: usize,
+    findings: usize,
+}
+
+#[derive(Serialize)]
+struct Attempt<'a> {
+    id: &'a str,
+    table: &'a str,
+    actor: &'a str,
+    persona: &'a str,
+    standing: &'a str,
+    command: &'a str,
+    form: &'a str,
+    expected: &'a str,
+    outcome: &'a str,
+    verdict: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    why: &'a str,
+    statement: &'a str,
+}
+
+#[derive(Serialize)]
+struct Finding<'a> {
+    check: &'a str,
+    what: &'a str,
+    object: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    location: Option<String>,
+    why: &'a str,
+    remedy: &'a str,
+    reach: &'a str,
+    statement: &'a str,
+    attempts: &'a [String],
+}
+
+#[derive(Serialize)]
+struct NotRun<'a> {
+    what: &'a str,
+    why: &'a str,
+}
+
+/// The report as one JSON object, indented, with a line feed at its end.
+///
+/// # Errors
+/// None that a report can cause; the serializer's are passed on.
+pub fn render(report: &report::Report) -> Result<String, serde_json::Error> {
+    let summary = report.summary();
+    let environment = &report.environment;
+    let document = Report {
+        version: VERSION,
+        command: &report.command,
+        environment: Environment {
+            subject: &environment.subject,
+            engine: &environment.engine,
+            server: &environment.server,
+            project: &environment.project,
+            regime: &environment.regime,
+            tool: &environment.tool,
+            seconds: report.seconds,
+        },
+        summary: Summary {
+            attempts: summary.attempts,
+            held: summary.held,
+            leak: summary.leak,
+            over_denial: summary.over_denial,
+            inconclusive: summary.inconclusive,
+            not_run: summary.not_run,
+            findings: summary.findings,
+        },
+        attempts: report.attempts.iter().map(of_attempt).collect(),
+        findings: report.findings.iter().map(of_finding).collect(),
+        not_run: report.not_run.iter().map(of_not_run).collect(),
+        not_tried: report.not_tried.iter().map(of_not_run).collect(),
+    };
+    serde_json::to_string_pretty(&document).map(|text| text + "\n")
+}
+
+fn of_attempt(attempt: &attempt::Attempt) -> Attempt<'_> {
+    Attempt {
+        id: &attempt.id,
+        table: &attempt.table,
+        actor: &attempt.actor,
+        persona: &attempt.persona,
+        standing: attempt.standing.word(),
+        command: attempt.command.word(),
+        form: &attempt.form,
+        expected: attempt.expected.word(),
+        outcome: attempt.outcome.word(),
+        verdict: attempt.verdict.word(),
+        why: &attempt.why,
+        statement: &attempt.statement,
+    }
+}
+
+fn of_finding(finding: &finding::Finding) -> Finding<'_> {
+    Finding {
+        check: &finding.check,
+        what: &finding.what,
+        object: &finding.object,
+        location: finding.place.as_ref().map(crate::model::source::Place::location),
+        why: &finding.why,
+        remedy: &finding.remedy,
+        reach: finding.reach.word(),
+        statement: &finding.statement,
+        attempts: &finding.attempts,
+    }
+}
+
+fn of_not_run(not_run: &report::NotRun) -> NotRun<'_> {
+    NotRun { what: &not_run.what, why: &not_run.why }
+}

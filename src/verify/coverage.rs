@@ -1,0 +1,145 @@
+//! What the contract leaves open: tables of exposed schemas without a promise, and rows that RLS does not guard.
+
+use crate::contract::validate;
+use crate::db::session::Session;
+use crate::db::{quote, sqlstate};
+use crate::model::access::Contract;
+use crate::model::catalog::{Catalog, Server};
+use crate::model::failure::Failure;
+use crate::model::finding::{Finding, Reach};
+use crate::verify::persona::Persona;
+use crate::verify::world::Subject;
+use futures::future::join_all;
+
+/// Tables that are neither promised nor exempted, exemptions of tables that are gone, and an exposure of the API that
+/// differs from the contract's.
+pub(crate) fn findings(contract: &Contract, catalog: &Catalog) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for table in validate::uncovered(contract, catalog) {
+        findings.push(Finding {
+            check: "uncovered-table".to_owned(),
+            what: format!("{table} is in an exposed schema, and the contract says nothing of it"),
+            object: table.to_string(),
+            place: None,
+            why: "what is not promised is not tried, so nothing is known of who reaches it".to_owned(),
+            remedy: format!("add [tables.{table}] to policies/access.toml, or [[exempt]] with a reason"),
+            reach: Reach::Api,
+            statement: String::new(),
+            attempts: Vec::new(),
+        });
+    }
+    for exempt in contract.exempts.iter().filter(|exempt| catalog.table(&exempt.table).is_none()) {
+        findings.push(Finding {
+            check: "stale-exemption".to_owned(),
+            what: format!("{} is exempted, and there is no such table", exempt.table),
+            object: exempt.table.to_string(),
+            place: Some(exempt.place.clone()),
+            why: "an exemption of nothing would silently cover a table of that name".to_owned(),
+            remedy: "remove the [[exempt]]".to_owned(),
+            reach: Reach::Sql,
+            statement: String::new(),
+            attempts: Vec::new(),
+        });
+    }
+    findings.extend(exposure(contract, &catalog.server));
+    findings
+}
+
+/// What the server exposes, where it says so, against what the contract says.
+fn exposure(contract: &Contract, server: &Server) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let finding = |check: &str, what: String, remedy: &str| Finding {
+        check: check.to_owned(),
+        what,
+        object: "pgrst".to_owned(),
+        place: None,
+        why: "the contract covers only what it knows to be exposed".to_owned(),
+        remedy: remedy.to_owned(),
+        reach: Reach::Api,
+        statement: String::new(),
+        attempts: Vec::new(),
+    };
+    if let Some(exposed) = &server.exposed_schemas {
+        let exposed: Vec<&str> = exposed.split(',').map(str::trim).filter(|schema| !schema.is_empty()).collect();
+        for schema in exposed.iter().filter(|schema| !contract.schemas.iter().any(|known| known == *schema)) {
+            findings.push(finding(
+                "exposed-schema",
+                format!("the API exposes schema {schema}, and the contract does not name it"),
+                "add it to api.schemas in policies/access.toml, or stop exposing it",
+            ));
+        }
+    }
+    if server.pre_request.is_some() && server.pre_request != contract.pre_request {
+        findings.push(finding(
+            "pre-request",
+            format!(
+                "the API calls {} before each request, and the contract says otherwise",
+                server.pre_request.as_deref().unwrap_or("none")
+            ),
+            "name it in api.pre_request in policies/access.toml",
+        ));
+    }
+    findings
+}
+
+/// Tables on which RLS does not apply to a role that the contract does not declare to bypass it: there every zero is
+/// an accident, and every row is open to whoever has a grant.
+///
+/// # Errors
+/// Where the server does not answer.
+pub(crate) async fn inactive_row_security(
+    session: &Session,
+    subjects: &[Subject],
+    personas: &[Persona],
+) -> Result<Vec<Finding>, Failure> {
+    let mut asked = Vec::new();
+    let mut roles: Vec<&str> = Vec::new();
+    for persona in personas.iter().filter(|persona| !persona.actor.bypasses_rls) {
+        if roles.contains(&persona.actor.role.as_str()) {
+            continue;
+        }
+        roles.push(&persona.actor.role);
+        asked.extend(subjects.iter().map(|subject| (persona, subject)));
+    }
+    let answers = join_all(asked.iter().map(|(persona, subject)| async move {
+        let table = quote::literal(&format!(
+            "{}.{}",
+            quote::identifier(&subject.access.table.schema),
+            quote::identifier(&subject.access.table.name)
+        ));
+        let become_sql = format!("ROLLBACK TO SAVEPOINT attempt; {}", persona.become_sql);
+        let sql = format!("SELECT row_security_active({table})::text");
+        let (became, answer) = futures::join!(session.batch(&become_sql), session.statement(&sql));
+        became.and(answer)
+    }))
+    .await;
+    let mut findings = Vec::new();
+    for ((persona, subject), answer) in asked.into_iter().zip(answers) {
+        let active = match answer {
+            Ok(answer) => answer.keys.first().cloned().flatten().is_some_and(|text| text == "true"),
+            // Without USAGE on the schema the role cannot even name the table.
+            Err(error) if error.code == sqlstate::INSUFFICIENT_PRIVILEGE => true,
+            Err(error) => return Err(error.into_failure("row_security_active() was not answered")),
+        };
+        if !active {
+            let table = &subject.access.table;
+            findings.push(Finding {
+                check: "row-security-inactive".to_owned(),
+                what: format!("row-level security does not apply to {} on {table}", persona.actor.role),
+                object: table.to_string(),
+                place: Some(subject.access.place.clone()),
+                why: "RLS is off on the table, or the role bypasses it: every row is open to whoever has a grant"
+                    .to_owned(),
+                remedy: format!(
+                    "ALTER TABLE {} ENABLE ROW LEVEL SECURITY; and see that {} has neither BYPASSRLS nor SUPERUSER",
+                    quote::table(table),
+                    persona.actor.role
+                ),
+                reach: Reach::Api,
+                statement: format!("SELECT row_security_active('{table}')"),
+                attempts: Vec::new(),
+            });
+        }
+    }
+    Ok(findings)
+}

@@ -1,0 +1,30 @@
+//! DELETE: one row by key, and everything.
+
+use super::{Aim, Plan, Scene, need, update};
+use crate::model::access::Command;
+use crate::model::attempt::Outcome;
+use crate::model::failure::Failure;
+
+pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
+    let name = scene.name();
+    let denial = scene.denial(&[Command::Delete], Outcome::Hidden);
+    for (standing, rows) in scene.standings() {
+        let promise = scene.promise(standing, &[Command::Delete]);
+        let control = Some(scene.owner_of(rows[0].1, Command::Delete));
+        if let Some(condition) = scene.where_key(rows[0].0) {
+            let needs = vec![need(Command::Delete, &[]), need(Command::Select, &scene.key_columns())];
+            let aim = Aim::Rows(vec![rows[0].1.to_owned()]);
+            let sql = format!("DELETE FROM {name} WHERE {condition}");
+            scene.add(plan, standing, Command::Delete, "key", sql, needs, aim, promise, denial, control, None);
+        }
+        if scene.whole {
+            let aim = Aim::All(rows.iter().map(|(_, key)| (*key).to_owned()).collect());
+            let needs = vec![need(Command::Delete, &[])];
+            let sql = format!("DELETE FROM {name}");
+            scene.add(plan, standing, Command::Delete, "bare", sql, needs, aim, promise, denial, control, None);
+        } else {
+            plan.not_run.push(update::not_run(scene, standing, "delete", "bare"));
+        }
+    }
+    Ok(())
+}

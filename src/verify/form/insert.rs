@@ -1,0 +1,148 @@
+//! INSERT: one's own row, another's, under another's parent, nobody's, and with the owner left out.
+
+use super::{Aim, Need, Plan, Promise, Scene, Who, need};
+use crate::db::sqlstate;
+use crate::model::access::{Command, OwnerPath, Ownership, Standing};
+use crate::model::attempt::Outcome;
+use crate::model::failure::Failure;
+use crate::verify::world::insert::insert;
+use crate::verify::world::rows::Values;
+
+pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
+    if matches!(scene.ownership(), Ownership::None | Ownership::Sql(_)) {
+        // Without paths nothing says whose a new row would be; the rows' standing is read afterwards.
+        return add(scene, plan, Standing::Any, "plain", &Values::new(), Who::Privileged(scene.persona), None);
+    }
+    let own = hold(scene, |_| Some(scene.persona));
+    if scene.persona().uid.is_some()
+        && let Some(own) = &own
+    {
+        add(scene, plan, Standing::Own, "plain", own, Who::Privileged(scene.persona), None)?;
+    }
+    if let Some(other) = scene.other_holder() {
+        if let Some(foreign) = hold(scene, |_| Some(other)) {
+            add(scene, plan, Standing::Other, "plain", &foreign, control_of(scene, other), None)?;
+        }
+        if scene.paths().len() > 1 && own.is_some() {
+            for index in 0..scene.paths().len() {
+                if let Some(mixed) = hold(scene, |path| Some(if path == index { other } else { scene.persona })) {
+                    let form = format!("foreign-{}", scene.paths()[index].column());
+                    add(scene, plan, Standing::Mixed, &form, &mixed, Who::Privileged(scene.persona), None)?;
+                }
+            }
+        }
+    }
+    no_owner(scene, plan)?;
+    omitted(scene, plan)
+}
+
+/// What makes a row belong to `holder(path)` by each path, hanging on different parents so that no pair repeats.
+pub(super) fn hold(scene: &Scene<'_>, holder: impl Fn(usize) -> Option<usize>) -> Option<Values> {
+    scene
+        .paths()
+        .iter()
+        .enumerate()
+        .map(|(index, path)| scene.maker.hold(path, scene.subject, holder(index)?, index + 1, scene.world))
+        .collect::<Option<Vec<_>>>()
+        .map(|holds| holds.into_iter().flatten().collect())
+}
+
+/// The account itself shows that its row can be inserted, if it is promised that.
+fn control_of(scene: &Scene<'_>, holder: usize) -> Who {
+    let access = &scene.maker.subjects[scene.subject].access;
+    let actor = &scene.maker.personas[holder].actor;
+    if scene.contract.promises(access, actor, Standing::Own, Command::Insert) {
+        Who::Persona(holder)
+    } else {
+        Who::Privileged(scene.persona)
+    }
+}
+
+/// Nobody's row: the owner columns NULL, and hanging on a parent that is an orphan.
+fn no_owner(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
+    let nulls: Values = scene.paths().iter().map(|path| (path.column().to_owned(), None)).collect();
+    let refused =
+        scene.paths().iter().any(|path| scene.table().column(path.column()).is_some_and(|column| column.not_null));
+    let impossible = refused.then_some(sqlstate::NOT_NULL_VIOLATION);
+    add(scene, plan, Standing::Orphan, "no-owner", &nulls, Who::Privileged(scene.persona), impossible)?;
+    if let [path @ OwnerPath::Parent { .. }] = scene.paths() {
+        let hanging = scene
+            .rows(Standing::Orphan)
+            .into_iter()
+            .find(|(row, _)| row.values.get(path.column()).is_some_and(Option::is_some));
+        if let Some((row, _)) = hanging {
+            let orphan: Values =
+                [(path.column().to_owned(), row.values.get(path.column()).cloned().flatten())].into_iter().collect();
+            add(scene, plan, Standing::Orphan, "orphan-parent", &orphan, Who::Privileged(scene.persona), None)?;
+        }
+    }
+    Ok(())
+}
+
+/// The owner left out: whose the row is then, a default decides.
+fn omitted(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
+    let defaulted = scene.paths().iter().all(|path| {
+        matches!(path, OwnerPath::Column(column) if scene.table().column(column).is_some_and(|column| column.has_default))
+    });
+    if !defaulted || scene.persona().uid.is_none() {
+        return Ok(());
+    }
+    let columns: Vec<String> = scene.paths().iter().map(|path| path.column().to_owned()).collect();
+    let nothing = Values::new();
+    let mut values =
+        scene.maker.fresh(scene.subject, Some(scene.persona), nothing.clone(), "owner-omitted", scene.world)?;
+    values.retain(|name, _| !columns.contains(name));
+    let values = scene.client_values(values, &nothing);
+    push(
+        scene,
+        plan,
+        Standing::Own,
+        "owner-omitted",
+        &values,
+        Promise::ByControl,
+        Who::Privileged(scene.persona),
+        None,
+    );
+    Ok(())
+}
+
+fn add(
+    scene: &Scene<'_>,
+    plan: &mut Plan,
+    standing: Standing,
+    form: &str,
+    hold: &Values,
+    control: Who,
+    impossible: Option<&'static str>,
+) -> Result<(), Failure> {
+    let values = scene.maker.fresh(scene.subject, Some(scene.persona), hold.clone(), form, scene.world)?;
+    let values = scene.client_values(values, hold);
+    // Between owners, and where a condition decides, the row itself shows whose it is.
+    let promise = if standing == Standing::Mixed || matches!(scene.ownership(), Ownership::Sql(_)) {
+        Promise::ByControl
+    } else {
+        scene.promise(standing, &[Command::Insert])
+    };
+    // A row that the server refuses to everyone cannot be promised to anyone.
+    let promise = if impossible.is_some() { Promise::No } else { promise };
+    push(scene, plan, standing, form, &values, promise, control, impossible);
+    Ok(())
+}
+
+#[expect(clippy::too_many_arguments, reason = "each is a separate fact of the one attempt")]
+fn push(
+    scene: &Scene<'_>,
+    plan: &mut Plan,
+    standing: Standing,
+    form: &str,
+    values: &Values,
+    promise: Promise,
+    control: Who,
+    impossible: Option<&'static str>,
+) {
+    let columns: Vec<String> = values.keys().cloned().collect();
+    let needs: Vec<Need> = vec![need(Command::Insert, &columns)];
+    let denial = scene.denial(&[Command::Insert], Outcome::RefusedPolicy);
+    let sql = insert(scene.table(), values);
+    scene.add(plan, standing, Command::Insert, form, sql, needs, Aim::New, promise, denial, Some(control), impossible);
+}

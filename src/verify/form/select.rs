@@ -1,0 +1,83 @@
+//! SELECT: everything, one row by key, and the count.
+
+use super::{Aim, Plan, Promise, Scene, need};
+use crate::model::access::{Command, Standing};
+use crate::model::attempt::Outcome;
+use crate::model::failure::Failure;
+use crate::model::report::NotRun;
+use crate::verify::form::Who;
+
+pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
+    let (name, key) = (scene.name(), scene.key());
+    let denial = scene.denial(&[Command::Select], Outcome::Hidden);
+    // The row as text: all columns, and no type that a client would first have to ask the server about.
+    let list = format!("SELECT {key}, {}::text FROM {name}", whole_row(scene));
+    for (standing, rows) in scene.standings() {
+        let promise = scene.promise(standing, &[Command::Select]);
+        let keys: Vec<String> = rows.iter().map(|(_, key)| (*key).to_owned()).collect();
+        let control = scene.owner_of(rows[0].1, Command::Select);
+        let needs = vec![need(Command::Select, &[])];
+        let mut add = |form: &str, sql: String, aim: Aim| {
+            scene.add(
+                plan,
+                standing,
+                Command::Select,
+                form,
+                sql,
+                needs.clone(),
+                aim,
+                promise,
+                denial,
+                Some(control),
+                None,
+            );
+        };
+        add("all", list.clone(), Aim::All(keys));
+        if let Some(condition) = scene.where_key(rows[0].0) {
+            add("key", format!("{list} WHERE {condition}"), Aim::Rows(vec![rows[0].1.to_owned()]));
+        }
+    }
+    count(scene, plan, &name, denial);
+    Ok(())
+}
+
+/// The count has no standing of its own: it is told of the first standing that rows have.
+fn count(scene: &Scene<'_>, plan: &mut Plan, name: &str, denial: Outcome) {
+    let standings = scene.standings();
+    let promised = standings.iter().find(|(standing, _)| scene.promised(*standing, Command::Select));
+    let Some((standing, _)) = promised.or_else(|| standings.first()) else { return };
+    let covers_all = scene.promised(Standing::Other, Command::Select) || scene.promised(Standing::Any, Command::Select);
+    if covers_all && !scene.whole {
+        plan.not_run.push(NotRun {
+            what: format!(
+                "{}/{}/{standing}/select/count{}",
+                scene.table().name(),
+                scene.persona().name,
+                scene.world.kind.suffix()
+            ),
+            why: "the table has more rows than are read back".to_owned(),
+        });
+        return;
+    }
+    let sight = &scene.sights[scene.persona];
+    let expected = sight.values().filter(|seen| scene.promised(seen.standing, Command::Select)).count() as u64;
+    let promise = if promised.is_some() { Promise::Yes } else { Promise::No };
+    scene.add(
+        plan,
+        *standing,
+        Command::Select,
+        "count",
+        format!("SELECT count(*)::text FROM {name}"),
+        // count(*) is allowed with SELECT on any one column.
+        vec![need(Command::Select, &scene.key_columns())],
+        Aim::Count(expected),
+        promise,
+        denial,
+        Some(Who::Privileged(scene.persona)),
+        None,
+    );
+}
+
+fn whole_row(scene: &Scene<'_>) -> String {
+    crate::db::quote::readable_identifier(&scene.table().table)
+}

@@ -1,0 +1,147 @@
+//! UPDATE: a constant by key and without WHERE, moving one's own row to another, and capturing another's.
+
+use super::{Aim, Need, Plan, Promise, Scene, Who, need};
+use crate::db::sqlstate;
+use crate::model::access::{Command, OwnerPath, Standing};
+use crate::model::attempt::Outcome;
+use crate::model::failure::Failure;
+use crate::model::report::NotRun;
+use crate::verify::world::Row;
+use crate::verify::world::rows::Values;
+
+pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
+    for (standing, rows) in scene.standings() {
+        constant(scene, plan, standing, &rows);
+        if scene.persona().uid.is_none() {
+            continue;
+        }
+        if standing == Standing::Own {
+            moves(scene, plan, &rows);
+        } else {
+            captures(scene, plan, standing, &rows);
+        }
+    }
+    Ok(())
+}
+
+/// A constant that reads no column: without WHERE the SELECT policy is not asked.
+fn constant(scene: &Scene<'_>, plan: &mut Plan, standing: Standing, rows: &[(&Row, &str)]) {
+    let Some((column, value)) = scene.plain_column() else { return };
+    let set = Scene::assignment(&column.name, Some(&value));
+    let promise = scene.promise(standing, &[Command::Update]);
+    let control = scene.owner_of(rows[0].1, Command::Update);
+    let columns = vec![column.name.clone()];
+    statement(scene, plan, standing, "key", &set, &columns, Some(rows[0]), rows, promise, control, None);
+    statement(scene, plan, standing, "bare", &set, &columns, None, rows, promise, control, None);
+}
+
+/// One's own row to another account, to another's parent, and to nobody.
+fn moves(scene: &Scene<'_>, plan: &mut Plan, rows: &[(&Row, &str)]) {
+    let privileged = Who::Privileged(scene.persona);
+    for (index, path) in scene.paths().iter().enumerate() {
+        let suffix = if scene.paths().len() > 1 { format!("-{}", path.column()) } else { String::new() };
+        let verb = if matches!(path, OwnerPath::Column(_)) { "transfer" } else { "reparent" };
+        if let Some(other) = scene.other_holder()
+            && let Some(hold) = scene.maker.hold(path, scene.subject, other, index + 1, scene.world)
+        {
+            let form = format!("{verb}{suffix}");
+            assign(scene, plan, Standing::Own, &form, &hold, Some(rows[0]), rows, privileged, None);
+        }
+        let refused = scene.table().column(path.column()).is_some_and(|column| column.not_null);
+        let nobody = Values::from([(path.column().to_owned(), None)]);
+        let impossible = refused.then_some(sqlstate::NOT_NULL_VIOLATION);
+        assign(
+            scene,
+            plan,
+            Standing::Own,
+            &format!("disown{suffix}"),
+            &nobody,
+            Some(rows[0]),
+            rows,
+            privileged,
+            impossible,
+        );
+    }
+}
+
+/// Another's row, owner or parent set to one's own, by key and without WHERE.
+fn captures(scene: &Scene<'_>, plan: &mut Plan, standing: Standing, rows: &[(&Row, &str)]) {
+    let privileged = Who::Privileged(scene.persona);
+    for path in scene.paths() {
+        let suffix = if scene.paths().len() > 1 { format!("-{}", path.column()) } else { String::new() };
+        let Some(hold) = scene.maker.hold(path, scene.subject, scene.persona, 1, scene.world) else { continue };
+        let (by_key, bare) = (format!("capture{suffix}"), format!("capture-bare{suffix}"));
+        assign(scene, plan, standing, &by_key, &hold, Some(rows[0]), rows, privileged, None);
+        assign(scene, plan, standing, &bare, &hold, None, rows, privileged, None);
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "each is a separate fact of the one attempt")]
+fn assign(
+    scene: &Scene<'_>,
+    plan: &mut Plan,
+    standing: Standing,
+    form: &str,
+    hold: &Values,
+    target: Option<(&Row, &str)>,
+    rows: &[(&Row, &str)],
+    control: Who,
+    impossible: Option<&'static str>,
+) {
+    let set: Vec<String> = hold.iter().map(|(column, value)| Scene::assignment(column, value.as_deref())).collect();
+    let columns: Vec<String> = hold.keys().cloned().collect();
+    // Whose the row would be afterwards decides on one's own; a row that is not promised stays out of reach anyway.
+    let promise = match scene.promise(standing, &[Command::Update]) {
+        Promise::Yes if target.is_some() => Promise::ByControl,
+        promise => promise,
+    };
+    statement(scene, plan, standing, form, &set.join(", "), &columns, target, rows, promise, control, impossible);
+}
+
+#[expect(clippy::too_many_arguments, reason = "each is a separate fact of the one attempt")]
+fn statement(
+    scene: &Scene<'_>,
+    plan: &mut Plan,
+    standing: Standing,
+    form: &str,
+    set: &str,
+    columns: &[String],
+    target: Option<(&Row, &str)>,
+    rows: &[(&Row, &str)],
+    promise: Promise,
+    control: Who,
+    impossible: Option<&'static str>,
+) {
+    let mut needs: Vec<Need> = vec![need(Command::Update, columns)];
+    let mut sql = format!("UPDATE {} SET {set}", scene.name());
+    let aim = match target {
+        Some((row, key)) => {
+            let Some(condition) = scene.where_key(row) else { return };
+            sql = format!("{sql} WHERE {condition}");
+            needs.push(need(Command::Select, &scene.key_columns()));
+            Aim::Rows(vec![key.to_owned()])
+        }
+        None if !scene.whole => {
+            plan.not_run.push(not_run(scene, standing, "update", form));
+            return;
+        }
+        None => Aim::All(rows.iter().map(|(_, key)| (*key).to_owned()).collect()),
+    };
+    // A row of one's own that would change hands is refused by the check; others' rows are not even seen.
+    let otherwise = if standing == Standing::Own { Outcome::RefusedPolicy } else { Outcome::Hidden };
+    let denial = scene.denial(&[Command::Update], otherwise);
+    scene.add(plan, standing, Command::Update, form, sql, needs, aim, promise, denial, Some(control), impossible);
+}
+
+/// A statement without WHERE on a table that is too large for it.
+pub(super) fn not_run(scene: &Scene<'_>, standing: Standing, command: &str, form: &str) -> NotRun {
+    NotRun {
+        what: format!(
+            "{}/{}/{standing}/{command}/{form}{}",
+            scene.table().name(),
+            scene.persona().name,
+            scene.world.kind.suffix()
+        ),
+        why: "a write without WHERE, and the table has more rows than may be locked".to_owned(),
+    }
+}

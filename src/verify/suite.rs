@@ -1,0 +1,414 @@
+//! The run: plan the worlds, make every attempt in transactions that are always rolled back, judge, report.
+
+use crate::contract::validate;
+use crate::db::catalog as catalogue;
+use crate::db::session::Session;
+use crate::model::access::{Command, Contract, Standing as RowStanding, TableAccess};
+use crate::model::attempt::Attempt;
+use crate::model::catalog::Catalog;
+use crate::model::failure::{Failure, FailureKind};
+use crate::model::finding::Finding;
+use crate::model::report::NotRun;
+use crate::verify::form::{self, Aim, Plan, Planned, Scene, Who};
+use crate::verify::judge::{Case, judge};
+use crate::verify::persona::{Persona, cast};
+use crate::verify::trial::{self, Observed, Stage, Trial};
+use crate::verify::world::build::{self, Standing};
+use crate::verify::world::insert::key_columns;
+use crate::verify::world::rows::{self, Maker};
+use crate::verify::world::{Subject, World, WorldKind};
+use crate::verify::{coverage, findings, repro};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+/// How often a world is built anew after a lost connection before the rest is given up.
+const LIVES: usize = 3;
+
+/// The database that is verified, as far as it changes how.
+#[derive(Debug, Clone, Copy)]
+pub struct Ground {
+    /// The user's own database: no DDL, no TRUNCATE, and only bounded statements without WHERE.
+    pub target: bool,
+    /// One message at a time: an engine that serves one connection, and on which errors are dear.
+    pub stepwise: bool,
+    /// After so many errors the connection is made anew.
+    pub errors_per_session: Option<usize>,
+}
+
+/// What the user asked for.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Only attempts whose id contains one of these; all where empty.
+    pub only: Vec<String>,
+    /// Statements without WHERE are tried only on tables of at most so many rows (targets).
+    pub bare_bound: u64,
+    /// The id of the one attempt whose psql script is wanted, too.
+    pub repro: Option<String>,
+}
+
+/// What a verification found.
+#[derive(Debug)]
+pub struct Verified {
+    /// The catalogue that it was made on.
+    pub catalog: Catalog,
+    /// The attempts, by table, actor, standing, command and form as planned.
+    pub attempts: Vec<Attempt>,
+    /// The findings.
+    pub findings: Vec<Finding>,
+    /// What was planned and not made.
+    pub not_run: Vec<NotRun>,
+    /// How long the attempts took, without reading the catalogue.
+    pub elapsed: Duration,
+    /// A psql script that makes the asked-for attempt, where it was planned.
+    pub script: Option<String>,
+}
+
+/// Verifies the database that `connect` leads to against the contract.
+///
+/// # Errors
+/// Where the contract does not fit the catalogue, the role does not bypass RLS, or a world cannot be built.
+pub async fn verify(
+    contract: &Contract,
+    ground: Ground,
+    options: &Options,
+    connect: &mut impl AsyncFnMut() -> Result<Session, Failure>,
+) -> Result<Verified, Failure> {
+    let session = connect().await?;
+    let roles: Vec<String> = contract.actors.iter().map(|actor| actor.role.clone()).collect();
+    let catalog = catalogue::read(&session, &contract.schemas, &roles).await?;
+    fit_to_judge(&catalog, contract)?;
+    validate::validate(contract, &catalog)?;
+    let subjects: Vec<Subject> = contract
+        .tables
+        .iter()
+        .filter_map(|access| {
+            let table = catalog.table(&access.table).filter(|table| is_tried(&table.kind))?.clone();
+            Some(Subject { access: access.clone(), table })
+        })
+        .collect();
+    let personas = cast(contract, &catalog);
+    let mut run = Run {
+        contract,
+        ground,
+        options,
+        catalog: &catalog,
+        subjects: &subjects,
+        personas: &personas,
+        attempts: Vec::new(),
+        findings: coverage::findings(contract, &catalog),
+        not_run: contract
+            .tables
+            .iter()
+            .filter(|access| !subjects.iter().any(|s| s.access.table == access.table))
+            .map(not_tried)
+            .collect(),
+        script: None,
+    };
+    let started = Instant::now();
+    run.all_worlds(session, connect).await?;
+    let elapsed = started.elapsed();
+    let Run { attempts, mut findings, not_run, script, .. } = run;
+    findings.splice(0..0, findings::of_attempts(&attempts, &subjects));
+    Ok(Verified { attempts, findings, not_run, elapsed, script, catalog })
+}
+
+/// Tables and partitioned tables: their rows can be made and told apart.
+fn is_tried(kind: &str) -> bool {
+    matches!(kind, "r" | "p")
+}
+
+fn not_tried(access: &TableAccess) -> NotRun {
+    NotRun {
+        what: access.table.to_string(),
+        why: "it is no table: rows of views and foreign tables are not made".to_owned(),
+    }
+}
+
+/// Whether this session can tell: it must see every row itself, and be able to become every actor.
+fn fit_to_judge(catalog: &Catalog, contract: &Contract) -> Result<(), Failure> {
+    if !catalog.server.bypass_rls {
+        return Err(Failure::new(
+            FailureKind::Connection,
+            format!("role {} does not bypass RLS, so it cannot see what others must not", catalog.server.user),
+        )
+        .help("connect as a role with BYPASSRLS that may SET ROLE to the API's roles, such as Supabase's postgres"));
+    }
+    for actor in &contract.actors {
+        if catalog.role(&actor.role).is_some_and(|role| !role.assumable) {
+            return Err(Failure::new(
+                FailureKind::Connection,
+                format!(
+                    "role {} may not SET ROLE to {}, so actor {} cannot be tried",
+                    catalog.server.user, actor.role, actor.name
+                ),
+            )
+            .help(format!("GRANT {} TO {}", actor.role, catalog.server.user)));
+        }
+    }
+    Ok(())
+}
+
+struct Run<'a> {
+    contract: &'a Contract,
+    ground: Ground,
+    options: &'a Options,
+    catalog: &'a Catalog,
+    subjects: &'a [Subject],
+    personas: &'a [Persona],
+    attempts: Vec<Attempt>,
+    findings: Vec<Finding>,
+    not_run: Vec<NotRun>,
+    script: Option<String>,
+}
+
+/// What one world's attempts need, once planned.
+struct Program {
+    planned: Vec<Planned>,
+    trials: Vec<Trial>,
+    /// For each planned attempt its own trial and its control's, as indices.
+    of_attempt: Vec<(Option<usize>, Option<usize>)>,
+    fresh: BTreeMap<usize, BTreeSet<String>>,
+}
+
+impl Run<'_> {
+    async fn all_worlds(
+        &mut self,
+        session: Session,
+        connect: &mut impl AsyncFnMut() -> Result<Session, Failure>,
+    ) -> Result<(), Failure> {
+        // The session, and whether its transaction has begun.
+        let mut session = Some((session, false));
+        for kind in WorldKind::ALL {
+            let maker = Maker { kind, catalog: self.catalog, subjects: self.subjects, personas: self.personas };
+            let world = rows::plan(&maker)?;
+            self.one_world(&maker, &world, &mut session, connect).await?;
+        }
+        if let Some((session, _begun)) = session {
+            // Nothing was committed: the server rolls back when the connection ends, and is told so first.
+            let _rolled_back = session.batch("ROLLBACK").await;
+            session.close().await;
+        }
+        Ok(())
+    }
+
+    async fn one_world(
+        &mut self,
+        maker: &Maker<'_>,
+        world: &World,
+        session: &mut Option<(Session, bool)>,
+        connect: &mut impl AsyncFnMut() -> Result<Session, Failure>,
+    ) -> Result<(), Failure> {
+        let mut program: Option<Program> = None;
+        let mut observed: Vec<Observed> = Vec::new();
+        // Keys and standings are the same however often the world is built; what changed is told against the latest.
+        let mut first = None;
+        let mut lives = LIVES;
+        loop {
+            let (current, begun) = match session.take() {
+                Some((current, begun)) if !current.is_closed() => (current, begun),
+                _ => (connect().await?, false),
+            };
+            let whole = self.enter(&current, begun).await?;
+            let keys = build::insert_rows(&current, world, self.subjects).await?;
+            let seen = build::sights(
+                &current,
+                self.contract,
+                self.catalog,
+                world,
+                &keys,
+                self.subjects,
+                self.personas,
+                &whole,
+            )
+            .await?;
+            let standing = Standing { keys, sights: seen };
+            let batch = current.batch("SET LOCAL row_security = on; SAVEPOINT attempt").await;
+            batch.map_err(|error| error.into_failure("the attempts' savepoint was not made"))?;
+            if program.is_none() {
+                if world.kind == WorldKind::Different {
+                    self.findings
+                        .extend(coverage::inactive_row_security(&current, self.subjects, self.personas).await?);
+                }
+                program = Some(self.program(maker, world, &standing, &whole)?);
+                first = Some(standing.clone());
+            }
+            let Some(program) = &program else { break };
+            let pairs = program.trials[observed.len()..].iter().filter_map(|trial| trial.reads_back).collect();
+            let read_backs = build::prepare(
+                &current,
+                self.contract,
+                self.catalog,
+                self.subjects,
+                self.personas,
+                &standing,
+                &whole,
+                &program.fresh,
+                &pairs,
+            )
+            .await?;
+            let stage = Stage {
+                session: &current,
+                personas: self.personas,
+                standing: &standing,
+                read_backs: &read_backs,
+                stepwise: self.ground.stepwise,
+            };
+            let more = stage.run(&program.trials[observed.len()..], self.ground.errors_per_session).await;
+            if more.is_empty() {
+                lives -= 1;
+            }
+            observed.extend(more);
+            let done = observed.len() == program.trials.len();
+            if !done && (self.ground.target || lives == 0) {
+                self.give_up(program, observed.len());
+                break;
+            }
+            if done {
+                *session = Some((current, true));
+                break;
+            }
+            current.close().await;
+        }
+        if let (Some(program), Some(first)) = (program, first) {
+            self.judge_all(world, &program, &observed, &first);
+        }
+        Ok(())
+    }
+
+    /// Starts or re-enters the transaction, and says for each subject whether it is small enough to be read as a whole.
+    async fn enter(&self, session: &Session, begun: bool) -> Result<Vec<bool>, Failure> {
+        if begun {
+            let again = session.batch("ROLLBACK TO SAVEPOINT world; SET LOCAL row_security = off").await;
+            again.map_err(|error| error.into_failure("the first world could not be taken back"))?;
+        } else {
+            trial::begin(session, self.ground.target).await?;
+        }
+        if !self.ground.target {
+            return Ok(vec![true; self.subjects.len()]);
+        }
+        let mut whole = Vec::with_capacity(self.subjects.len());
+        let bound = self.options.bare_bound;
+        let counts = self.subjects.iter().map(|subject| {
+            let name = crate::db::quote::table(&subject.table.name());
+            format!("SELECT count(*)::text FROM (SELECT FROM {name} LIMIT {}) bounded", bound + 1)
+        });
+        let counts: Vec<String> = counts.collect();
+        let answers = futures::future::try_join_all(counts.iter().map(|sql| session.statement(sql))).await;
+        for answer in answers.map_err(|error| error.into_failure("the target's tables could not be counted"))? {
+            let count = answer.keys.first().cloned().flatten().and_then(|text| text.parse::<u64>().ok());
+            whole.push(count.is_some_and(|count| count <= bound));
+        }
+        Ok(whole)
+    }
+
+    fn program(
+        &mut self,
+        maker: &Maker<'_>,
+        world: &World,
+        standing: &Standing,
+        whole: &[bool],
+    ) -> Result<Program, Failure> {
+        let mut plan = Plan::default();
+        for subject in 0..self.subjects.len() {
+            for persona in (0..self.personas.len()).filter(|&index| self.personas[index].tries) {
+                let scene = Scene {
+                    contract: self.contract,
+                    maker,
+                    world,
+                    keys: &standing.keys,
+                    sights: &standing.sights[subject],
+                    subject,
+                    persona,
+                    whole: whole[subject],
+                    truncates: !self.ground.target,
+                };
+                form::plan(&scene, &mut plan)?;
+            }
+        }
+        if let Some(asked) = &self.options.repro {
+            let planned = plan.attempts.iter().find(|planned| self.id(planned) == *asked);
+            self.script = planned
+                .map(|planned| repro::script(asked, planned, world, self.subjects, self.personas))
+                .or(self.script.take());
+        }
+        let wanted = |id: &str| self.options.only.is_empty() || self.options.only.iter().any(|part| id.contains(part));
+        plan.attempts.retain(|planned| wanted(&self.id(planned)));
+        plan.not_run.retain(|not_run| wanted(&not_run.what));
+        self.not_run.extend(plan.not_run);
+        let mut program =
+            Program { planned: plan.attempts, trials: Vec::new(), of_attempt: Vec::new(), fresh: BTreeMap::new() };
+        let mut known: BTreeMap<Trial, usize> = BTreeMap::new();
+        for planned in &program.planned {
+            let mut index_of = |who: Who| {
+                let reads_back = (planned.command != Command::Select).then_some((planned.subject, planned.persona));
+                let trial = Trial { who, sql: planned.sql.clone(), reads_back };
+                *known.entry(trial.clone()).or_insert_with(|| {
+                    program.trials.push(trial);
+                    program.trials.len() - 1
+                })
+            };
+            let own = (planned.aim != Aim::Rights).then(|| index_of(Who::Persona(planned.persona)));
+            let control = planned.control.map(&mut index_of);
+            program.of_attempt.push((own, control));
+        }
+        for (index, subject) in self.subjects.iter().enumerate().filter(|(index, _)| !whole[*index]) {
+            // Only on tables too large to be read whole: the keys that attempts insert under.
+            let columns = key_columns(&subject.table);
+            if let [_single] = columns.as_slice() {
+                let keys = program.fresh.entry(index).or_default();
+                for name in ["plain", "owner-omitted", "no-owner", "orphan-parent", "free key"] {
+                    let values = maker.fresh(index, None, BTreeMap::new(), name, world)?;
+                    keys.extend(columns.iter().filter_map(|column| values.get(column).cloned().flatten()));
+                }
+            }
+        }
+        Ok(program)
+    }
+
+    fn id(&self, planned: &Planned) -> String {
+        format!(
+            "{}/{}/{}/{}/{}",
+            self.subjects[planned.subject].access.table,
+            self.personas[planned.persona].name,
+            planned.standing,
+            planned.command,
+            planned.form
+        )
+    }
+
+    /// What was planned and could not be made any more.
+    fn give_up(&mut self, program: &Program, made: usize) {
+        for (planned, (own, _)) in program.planned.iter().zip(&program.of_attempt) {
+            if own.is_some_and(|index| index >= made) {
+                let what = self.id(planned);
+                self.not_run.push(NotRun { what, why: "the connection was lost".to_owned() });
+            }
+        }
+    }
+
+    fn judge_all(&mut self, world: &World, program: &Program, observed: &[Observed], first: &Standing) {
+        let Standing { keys, sights } = first;
+        let mut told: BTreeMap<(usize, usize), BTreeSet<RowStanding>> = BTreeMap::new();
+        for (planned, (own, control)) in program.planned.iter().zip(&program.of_attempt) {
+            let seen = own.and_then(|index| observed.get(index));
+            if own.is_some() && seen.is_none() {
+                continue;
+            }
+            let told = told.entry((planned.subject, planned.persona)).or_insert_with(|| {
+                let sight = &sights[planned.subject][planned.persona];
+                let rows = world.rows.iter().zip(keys).filter(|(row, _)| row.subject == planned.subject);
+                rows.filter_map(|(_, key)| sight.get(key)).map(|seen| seen.standing).collect()
+            });
+            self.attempts.push(judge(&Case {
+                told,
+                contract: self.contract,
+                subject: &self.subjects[planned.subject],
+                persona: &self.personas[planned.persona],
+                planned,
+                before: &sights[planned.subject][planned.persona],
+                observed: seen,
+                control: control.and_then(|index| observed.get(index)),
+            }));
+        }
+    }
+}

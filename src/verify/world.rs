@@ -1,0 +1,83 @@
+//! The rows that attempts are made on, planned from the contract and the catalogue; never from the policies.
+
+pub(crate) mod build;
+pub(crate) mod insert;
+pub(crate) mod rows;
+pub(crate) mod values;
+
+use crate::model::access::{Standing, TableAccess};
+use crate::model::catalog::Table;
+use std::collections::BTreeMap;
+
+/// Which world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WorldKind {
+    /// Every row differs from every other in every column that can; each owner has a row of NULLs.
+    Different,
+    /// All rows of a table are equal but for keys and owner.
+    Equal,
+}
+
+impl WorldKind {
+    /// Both, in the order in which they are tried.
+    pub const ALL: [Self; 2] = [Self::Different, Self::Equal];
+
+    /// What ids of this world's attempts end in: nothing for the first.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::Different => "",
+            Self::Equal => "@equal",
+        }
+    }
+}
+
+/// A table that is verified: what the contract says of it and what the catalogue does.
+#[derive(Debug, Clone)]
+pub(crate) struct Subject {
+    pub(crate) access: TableAccess,
+    pub(crate) table: Table,
+}
+
+/// A row of a world. `None` is NULL; other values are the server's input text.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    /// Index into the subjects.
+    pub(crate) subject: usize,
+    /// Index into the personas of the account whose rows these are made as; `None` for orphans and ownerless tables.
+    pub(crate) holder: Option<usize>,
+    /// 1, 2, 3 among the holder's rows of this table; 0 for rows that stand apart (orphan, mixed).
+    pub(crate) number: usize,
+    pub(crate) values: BTreeMap<String, Option<String>>,
+}
+
+/// A planned world: rows in an order in which they can be inserted, and what must be there before.
+#[derive(Debug, Clone)]
+pub(crate) struct World {
+    pub(crate) kind: WorldKind,
+    /// Rows of tables outside the contract that foreign keys need: INSERT statements.
+    pub(crate) support: Vec<String>,
+    pub(crate) rows: Vec<Row>,
+}
+
+impl World {
+    /// The row that `holder` has as its `number`th in `subject`.
+    pub(crate) fn row(&self, subject: usize, holder: usize, number: usize) -> Option<&Row> {
+        self.rows.iter().find(|row| row.subject == subject && row.holder == Some(holder) && row.number == number)
+    }
+}
+
+/// How one row of a table stands to one persona, by the contract's reference query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// Where the row's current version lies: changes with every write.
+    pub(crate) locator: String,
+    pub(crate) standing: Standing,
+}
+
+/// Key -> how the row stands.
+pub(crate) type Sight = BTreeMap<String, Seen>;
+
+/// Parses a standing as the reference query writes it.
+pub(crate) fn parse_standing(word: &str) -> Option<Standing> {
+    Standing::ALL.into_iter().find(|standing| standing.word() == word)
+}

@@ -1,0 +1,226 @@
+//! Puts a world into the database, and reads with the contract's reference query how its rows stand.
+
+use super::insert::{insert, key_expression};
+use super::{Seen, Sight, Subject, World, parse_standing};
+use crate::contract::reference;
+use crate::db::error::DbError;
+use crate::db::quote::{literal, table as quote_table};
+use crate::db::session::{Prepared, Session};
+use crate::model::access::Contract;
+use crate::model::catalog::Catalog;
+use crate::model::failure::{Failure, FailureKind};
+use crate::verify::persona::Persona;
+use futures::future::{join_all, try_join_all};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Parts of a read-back row; no text of a database holds it by accident, and the key comes last.
+const SEPARATOR: char = '\u{1f}';
+
+/// A world that stands in the database: the keys of its rows in their order, and every table as every persona stands
+/// to it (by subject, then persona).
+#[derive(Debug, Clone)]
+pub(crate) struct Standing {
+    pub(crate) keys: Vec<String>,
+    pub(crate) sights: Vec<Vec<Sight>>,
+}
+
+/// Inserts the rows, as the session's own role.
+///
+/// # Errors
+/// Inconclusive, naming the table and the constraint, where the database does not take a row.
+pub(crate) async fn insert_rows(
+    session: &Session,
+    world: &World,
+    subjects: &[Subject],
+) -> Result<Vec<String>, Failure> {
+    if !world.support.is_empty() {
+        session
+            .batch(&world.support.join("; "))
+            .await
+            .map_err(|error| error.into_failure("the accounts and parents that the world needs could not be made"))?;
+    }
+    let statements: Vec<String> = world
+        .rows
+        .iter()
+        .map(|row| {
+            let table = &subjects[row.subject].table;
+            format!("{} RETURNING {}", insert(table, &row.values), key_expression(table, ""))
+        })
+        .collect();
+    let results = join_all(statements.iter().map(|sql| session.statement(sql))).await;
+    let mut keys = Vec::with_capacity(results.len());
+    for (row, result) in world.rows.iter().zip(results) {
+        let table = &subjects[row.subject].access.table;
+        let result = result.map_err(|error| refused(&error, &table.to_string()))?;
+        let key = result.keys.into_iter().next().flatten().ok_or_else(|| {
+            Failure::new(
+                FailureKind::Inconclusive,
+                format!("a row made for {table} was not taken: a trigger or rule dropped it"),
+            )
+        })?;
+        keys.push(key);
+    }
+    Ok(keys)
+}
+
+fn refused(error: &DbError, table: &str) -> Failure {
+    let constraint = error.constraint.as_ref().map_or_else(String::new, |name| format!(" (constraint {name})"));
+    error.clone().into_failure(&format!("a row made for {table} was refused{constraint}: nothing was verified")).help(
+        format!(
+            "exempt {table} in policies/access.toml with a reason, if no row for it can be made from the catalogue"
+        ),
+    )
+}
+
+/// The statement that reads a table back: locator, standing and key of each row; the standing is left out for rows
+/// whose locator is `known`.
+fn read_back_sql(
+    contract: &Contract,
+    catalog: &Catalog,
+    subject: &Subject,
+    uid: &str,
+    known: &[&str],
+    keys: Option<&[&str]>,
+) -> String {
+    let standing = reference::standing(contract, catalog, &subject.access, "r", uid);
+    let key = key_expression(&subject.table, "r.");
+    let locator = "r.tableoid::text || r.ctid::text";
+    let known: Vec<String> = known.iter().map(|locator| format!("\"{locator}\"")).collect();
+    let scope = keys.map_or_else(String::new, |keys| {
+        let list: Vec<String> = keys.iter().map(|key| literal(key)).collect();
+        format!(" WHERE {key} = ANY (ARRAY[{}]::text[])", list.join(", "))
+    });
+    format!(
+        "SELECT {locator} || chr(31) || CASE WHEN {locator} = ANY ('{{{}}}'::text[]) THEN '' ELSE {standing} END \
+         || chr(31) || {key} FROM {} r{scope}",
+        known.join(","),
+        quote_table(&subject.table.name()),
+    )
+}
+
+/// What was read back of one row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ReadBack {
+    pub(crate) key: String,
+    pub(crate) locator: String,
+    /// `None` where the locator was known.
+    pub(crate) standing: Option<crate::model::access::Standing>,
+}
+
+/// Parses the rows of a read-back statement; `None` where one is not understood.
+pub(crate) fn parse_read_back(rows: Vec<Option<String>>) -> Option<Vec<ReadBack>> {
+    rows.into_iter()
+        .map(|row| {
+            let row = row?;
+            let mut parts = row.splitn(3, SEPARATOR);
+            let (locator, standing, key) = (parts.next()?, parts.next()?, parts.next()?);
+            let standing = if standing.is_empty() { None } else { Some(parse_standing(standing)?) };
+            Some(ReadBack { key: key.to_owned(), locator: locator.to_owned(), standing })
+        })
+        .collect()
+}
+
+/// Reads how every table stands to every persona, and makes sure that the whole world is seen.
+///
+/// # Errors
+/// Inconclusive where the reading role does not see a row that it made.
+pub(crate) async fn sights(
+    session: &Session,
+    contract: &Contract,
+    catalog: &Catalog,
+    world: &World,
+    keys: &[String],
+    subjects: &[Subject],
+    personas: &[Persona],
+    whole: &[bool],
+) -> Result<Vec<Vec<Sight>>, Failure> {
+    let mut pairs = Vec::new();
+    for (index, subject) in subjects.iter().enumerate() {
+        let scope = scope(world, keys, index);
+        for persona in personas {
+            let uid = persona.uid_or_nobody();
+            pairs.push(read_back_sql(
+                contract,
+                catalog,
+                subject,
+                uid,
+                &[],
+                if whole[index] { None } else { Some(&scope) },
+            ));
+        }
+    }
+    let results = try_join_all(pairs.iter().map(|sql| session.statement(sql))).await;
+    let results = results.map_err(|error| {
+        error.into_failure("the reference query could not be answered: the reading role must see every row")
+    })?;
+    let mut sights: Vec<Vec<Sight>> = Vec::new();
+    let mut results = results.into_iter();
+    for (index, subject) in subjects.iter().enumerate() {
+        let mut of_subject = Vec::new();
+        for _persona in personas {
+            let rows = results.next().map(|result| result.keys).unwrap_or_default();
+            let rows = parse_read_back(rows).ok_or_else(|| unreadable(subject))?;
+            let mut sight = Sight::new();
+            for row in rows {
+                let standing = row.standing.ok_or_else(|| unreadable(subject))?;
+                sight.insert(row.key, Seen { locator: row.locator, standing });
+            }
+            let missing =
+                world.rows.iter().zip(keys).any(|(row, key)| row.subject == index && !sight.contains_key(key));
+            if missing {
+                return Err(Failure::new(
+                    FailureKind::Inconclusive,
+                    format!(
+                        "the reading role does not see every row of {} that it made: nothing can be concluded",
+                        subject.access.table
+                    ),
+                )
+                .help("connect as a role with BYPASSRLS, such as Supabase's postgres"));
+            }
+            of_subject.push(sight);
+        }
+        sights.push(of_subject);
+    }
+    Ok(sights)
+}
+
+fn scope<'a>(world: &World, keys: &'a [String], subject: usize) -> Vec<&'a str> {
+    world.rows.iter().zip(keys).filter(|(row, _)| row.subject == subject).map(|(_, key)| key.as_str()).collect()
+}
+
+fn unreadable(subject: &Subject) -> Failure {
+    Failure::new(
+        FailureKind::Inconclusive,
+        format!("what was read back of {} was not understood", subject.access.table),
+    )
+}
+
+/// Prepares the read-back of the (subject, persona) pairs that writes need.
+///
+/// # Errors
+/// The first error of the server.
+pub(crate) async fn prepare(
+    session: &Session,
+    contract: &Contract,
+    catalog: &Catalog,
+    subjects: &[Subject],
+    personas: &[Persona],
+    standing: &Standing,
+    whole: &[bool],
+    fresh: &BTreeMap<usize, BTreeSet<String>>,
+    pairs: &BTreeSet<(usize, usize)>,
+) -> Result<BTreeMap<(usize, usize), Prepared>, Failure> {
+    let statements = pairs.iter().map(|&(subject, persona)| {
+        let sight = &standing.sights[subject][persona];
+        let known: Vec<&str> = sight.values().map(|seen| seen.locator.as_str()).collect();
+        let mut keys: Vec<&str> = sight.keys().map(String::as_str).collect();
+        keys.extend(fresh.get(&subject).into_iter().flatten().map(String::as_str));
+        let scope = if whole[subject] { None } else { Some(keys.as_slice()) };
+        read_back_sql(contract, catalog, &subjects[subject], personas[persona].uid_or_nobody(), &known, scope)
+    });
+    let statements: Vec<String> = statements.collect();
+    let prepared = try_join_all(statements.iter().map(|sql| session.prepare(sql)))
+        .await
+        .map_err(|error| error.into_failure("the read-back could not be prepared"))?;
+    Ok(pairs.iter().copied().zip(prepared).collect())
+}

@@ -1,0 +1,80 @@
+//! INSERT statements from rows, and the expressions that name a row.
+
+use crate::db::quote::{literal, readable_identifier, table as quote_table};
+use crate::model::catalog::Table;
+use std::collections::BTreeMap;
+
+/// A value as SQL: NULL or an untyped literal, which the server reads as the column's type.
+pub(crate) fn sql_value(value: Option<&str>) -> String {
+    value.map_or_else(|| "NULL".to_owned(), |text| literal(text).trim_start().to_owned())
+}
+
+/// `INSERT INTO … (…) VALUES (…)` for one row.
+pub(crate) fn insert(table: &Table, values: &BTreeMap<String, Option<String>>) -> String {
+    let mut columns = Vec::new();
+    let mut literals = Vec::new();
+    let mut overriding = "";
+    // In the table's order, which is how people read it.
+    for column in &table.columns {
+        if let Some(value) = values.get(&column.name) {
+            columns.push(readable_identifier(&column.name));
+            literals.push(sql_value(value.as_deref()));
+            if column.identity_always {
+                overriding = " OVERRIDING SYSTEM VALUE";
+            }
+        }
+    }
+    let name = quote_table(&table.name());
+    if columns.is_empty() {
+        return format!("INSERT INTO {name} DEFAULT VALUES");
+    }
+    format!("INSERT INTO {name} ({}){overriding} VALUES ({})", columns.join(", "), literals.join(", "))
+}
+
+/// The columns that name a row: the primary key, else the first unique index over columns that are never NULL.
+pub(crate) fn key_columns(table: &Table) -> Vec<String> {
+    if !table.primary_key.is_empty() {
+        return table.primary_key.clone();
+    }
+    table
+        .uniques
+        .iter()
+        .find(|columns| columns.iter().all(|name| table.column(name).is_some_and(|column| column.not_null)))
+        .cloned()
+        .unwrap_or_default()
+}
+
+/// An SQL expression of type text that names a row; `qualifier` is the table's alias with a dot, or empty.
+/// Without key columns the whole row is its name.
+pub(crate) fn key_expression(table: &Table, qualifier: &str) -> String {
+    let columns = key_columns(table);
+    match columns.as_slice() {
+        [] => {
+            let alias = qualifier.trim_end_matches('.');
+            let row = if alias.is_empty() { readable_identifier(&table.table) } else { alias.to_owned() };
+            format!("{row}::text")
+        }
+        [column] => format!("{qualifier}{}::text", readable_identifier(column)),
+        several => {
+            let parts: Vec<String> =
+                several.iter().map(|column| format!("{qualifier}{}::text", readable_identifier(column))).collect();
+            format!("ARRAY[{}]::text", parts.join(", "))
+        }
+    }
+}
+
+/// A condition that is true for the one row with these key values; `None` where the table has no key.
+pub(crate) fn key_condition(table: &Table, values: &BTreeMap<String, Option<String>>) -> Option<String> {
+    let columns = key_columns(table);
+    if columns.is_empty() {
+        return None;
+    }
+    let parts: Option<Vec<String>> = columns
+        .iter()
+        .map(|column| {
+            let value = values.get(column)?.as_deref()?;
+            Some(format!("{} = {}", readable_identifier(column), sql_value(Some(value))))
+        })
+        .collect();
+    Some(parts?.join(" AND "))
+}

@@ -1,0 +1,10 @@
+//! verify-rls on the project's own schema: it holds, every planted fault is noticed, and a target is left as it was.
+
+#[path = "verify/faults.rs"]
+mod faults;
+#[path = "verify/project.rs"]
+mod project;
+#[path = "verify/target.rs"]
+mod target;
+#[path = "verify/verdicts.rs"]
+mod verdicts;
