@@ -191,6 +191,11 @@ impl Conninfo {
         self.connect_timeout
     }
 
+    /// The password, where one is given: for programs of PostgreSQL's own, through their environment.
+    pub(crate) fn password(&self) -> Option<&str> {
+        self.password.as_deref()
+    }
+
     /// Whether a password is given.
     pub(crate) fn has_password(&self) -> bool {
         self.password.is_some()

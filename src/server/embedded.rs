@@ -176,9 +176,14 @@ impl Drop for EmbeddedScratch {
     fn drop(&mut self) {
         if let Some(server) = self.server.take() {
             let (done, ended) = mpsc::channel::<()>();
+            let folder = self.files.as_ref().map(|files| files.path().to_owned());
             let stopper = std::thread::Builder::new().name("embedded-stop".to_owned()).spawn(move || {
                 drop(server);
                 drop(done);
+                // One that ended late may have written what was gone already.
+                if let Some(folder) = folder {
+                    let _gone_already = std::fs::remove_dir_all(folder);
+                }
             });
             if stopper.is_ok() {
                 let _ended_or_late = ended.recv_timeout(STOP_DEADLINE);

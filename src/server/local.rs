@@ -4,11 +4,14 @@
 mod account;
 mod cache;
 mod cluster;
+mod development;
 mod installation;
 mod scratch;
+mod template;
 
 pub use account::Account;
 pub use cache::cache_folder;
 pub use cluster::{Access, Cluster};
+pub use development::Development;
 pub use installation::{Installation, find, find_or_fail};
 pub(crate) use scratch::{LocalScratch, scratch};

@@ -1,5 +1,6 @@
 //! The stand-in: what makes a plain PostgreSQL look like Supabase. Its SQL is in `fixtures/stand-in/`.
 
+use crate::db::conninfo::Conninfo;
 use crate::db::error::DbError;
 use crate::db::quote;
 use crate::db::session::Session;
@@ -14,11 +15,14 @@ const SCHEMAS: &str = include_str!("../../fixtures/stand-in/schemas.sql");
 const AUTH: &str = include_str!("../../fixtures/stand-in/auth.sql");
 const LEGACY: &str = include_str!("../../fixtures/stand-in/regime-legacy.sql");
 const EXPLICIT: &str = include_str!("../../fixtures/stand-in/regime-explicit.sql");
+const UNINSTALL: &str = include_str!("../../fixtures/stand-in/uninstall.sql");
 const INSPECT: &str = include_str!("../../fixtures/stand-in/inspect.sql");
 const CHECK_ROLES: &str = include_str!("../../fixtures/stand-in/check-roles.sql");
 
 /// The role that runs migrations, `postgres` on a real Supabase: not a superuser, and not held by row security.
 pub const MIGRATOR: &str = "migrator";
+/// The role that PostgREST connects as, and so the application's.
+pub const AUTHENTICATOR: &str = "authenticator";
 /// The comment on schema auth, and on the roles, that says they are this tool's. `fixtures/stand-in/` writes it.
 pub const MARK: &str = "made by chartchek-db (stand-in for Supabase)";
 /// Retried when another session makes roles without taking the lock: duplicate_object, unique_violation, deadlock, and
@@ -84,6 +88,8 @@ pub struct Found {
     pub auth: bool,
     /// Schema auth carries the mark of this tool.
     pub marked: bool,
+    /// A role named migrator or authenticator exists that does not carry the mark.
+    pub foreign_login: bool,
 }
 
 /// Looks at the session's database; changes nothing.
@@ -94,7 +100,14 @@ pub async fn inspect(session: &Session) -> Result<Found, Failure> {
     let rows = session.text_rows(INSPECT).await.map_err(|error| error.into_failure("cannot look at the database"))?;
     let is =
         |column: usize| rows.first().and_then(|row| row.get(column)).is_some_and(|value| value.as_deref() == Some("t"));
-    Ok(Found { superuser: is(0), supabase: is(1), local_stack: is(2), auth: is(3), marked: is(4) })
+    Ok(Found {
+        superuser: is(0),
+        supabase: is(1),
+        local_stack: is(2),
+        auth: is(3),
+        marked: is(4),
+        foreign_login: is(5),
+    })
 }
 
 /// Installs the stand-in in the session's database, with the default privileges of `regime`; once more changes nothing
@@ -124,6 +137,11 @@ pub async fn install(session: &Session, regime: Regime, migrator_password: Optio
         .note("the stand-in makes a role that row security does not hold (BYPASSRLS), which takes a superuser")
         .help("connect as the superuser, which in the container image `postgres` is the role postgres"));
     }
+    if found.foreign_login && migrator_password.is_some() {
+        return Err(Failure::usage("this server has a role migrator or authenticator that this tool did not make")
+            .note("its password would be changed, under whoever uses it; nothing was changed")
+            .help("rename or drop that role, or use another server"));
+    }
 
     // One transaction under the lock that roles.sql takes: installations wait for each other on the whole cluster.
     let script = format!("BEGIN;\n{ROLES}\n{SCHEMAS}\n{AUTH}\n{}\nCOMMIT;", regime.sql());
@@ -152,6 +170,41 @@ pub async fn set_password(session: &Session, role: &str, password: &str) -> Resu
     let verifier = postgres_protocol::password::scram_sha_256(password.as_bytes());
     let sql = format!("ALTER ROLE {} PASSWORD {}", quote::identifier(role), quote::literal(&verifier));
     session.batch(&sql).await.map_err(|error| error.into_failure(&format!("the password of {role} could not be set")))
+}
+
+/// How `role` connects where the superuser's `target` does, and its password. The password is derived from the
+/// superuser's: two databases of one server share their roles, so preparing the second must not lock out the first.
+pub fn login(target: &Conninfo, role: &str) -> (Conninfo, String) {
+    let mut hash = Sha256::new();
+    for part in [b"chartchek-db stand-in".as_slice(), role.as_bytes(), target.password().unwrap_or_default().as_bytes()]
+    {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let password: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    (target.with_user_password(role, Some(&password)), password)
+}
+
+/// Takes away what [`install`] and the migrator made in the session's database: all that the migrator owns, schema auth,
+/// and the API roles' rights. Roles stay, since they are the whole server's and other databases may use them.
+///
+/// # Errors
+/// Usage: the database is a Supabase, or does not carry the mark. Connection: the session's role is no superuser.
+pub async fn uninstall(session: &Session) -> Result<(), Failure> {
+    let endpoint = session.endpoint();
+    let found = inspect(session).await?;
+    if found.supabase || !found.marked {
+        return Err(Failure::usage(format!("nothing in the database {endpoint} was made by `dev up`")).note(format!(
+            "a database that it made has a schema auth with the comment \"{MARK}\"; nothing was changed"
+        )));
+    }
+    if !found.superuser {
+        return Err(Failure::new(
+            FailureKind::Connection,
+            format!("the role {} may not take the stand-in away: it is no superuser", endpoint.user),
+        ));
+    }
+    session.batch(UNINSTALL).await.map_err(|error| error.into_failure("the stand-in could not be taken away"))
 }
 
 /// The SHA-256 of everything that [`install`] runs: a template made with another stand-in is another template.

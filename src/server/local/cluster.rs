@@ -46,6 +46,12 @@ impl Cluster {
         Self { installation, account, folder, access }
     }
 
+    /// The same cluster, reached otherwise from its next start on.
+    #[must_use]
+    pub fn with_access(&self, access: Access) -> Self {
+        Self { access, ..self.clone() }
+    }
+
     /// Where it is.
     pub fn folder(&self) -> &Path {
         &self.folder

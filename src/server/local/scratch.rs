@@ -3,24 +3,20 @@
 
 use crate::db::connect::connect;
 use crate::db::conninfo::Conninfo;
-use crate::db::quote::{identifier, literal};
+use crate::db::quote::identifier;
 use crate::db::session::Session;
 use crate::model::failure::{Failure, FailureKind};
 use crate::server::local::account::Account;
 use crate::server::local::cache::{FileLock, cache_folder};
 use crate::server::local::cluster::{Access, Cluster};
 use crate::server::local::installation::{Installation, find_or_fail};
-use crate::server::stand_in::{self, MIGRATOR, Regime};
+use crate::server::local::template;
+use crate::server::stand_in::{MIGRATOR, Regime};
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 /// More than the verification opens; the cluster takes 100 over all processes.
 const MAX_SESSIONS: usize = 32;
-/// Templates that are kept; the oldest goes when one more is made.
-const MAX_TEMPLATES: usize = 12;
-/// object_in_use: a session that was closed has not left the database yet.
-const IN_USE: &str = "55006";
 
 /// A clone in the shared cluster.
 #[derive(Debug)]
@@ -45,25 +41,17 @@ pub(crate) async fn scratch(
     let server = cluster.ready().await?;
     if alone {
         // Nobody uses the server: what is left is of processes that were killed.
-        drop_databases(&server, "datname LIKE 'scratch\\_%' OR datname LIKE 'building\\_%'", 0).await?;
+        template::drop_databases(&server, "datname LIKE 'scratch\\_%' OR datname LIKE 'building\\_%'", 0).await?;
     }
-    let template = template_name(regime, template_key);
-    if !exists(&server, &template).await? {
-        drop_databases(&server, "datname LIKE 'template\\_%'", MAX_TEMPLATES - 1).await?;
-        make_template(&cluster, &server, &template, regime, fill).await?;
-    }
+    let template = template::ensure(&cluster, &server, regime, template_key, fill).await?;
     let Installation { bin, version, .. } = cluster.installation();
     let scratch = LocalScratch {
         name: format!("local PostgreSQL {version} ({})", bin.display()),
-        database: unique("scratch"),
+        database: template::unique("scratch"),
         using: Some(using),
         cluster,
     };
-    let clone = format!("CREATE DATABASE {} TEMPLATE {}", identifier(&scratch.database), identifier(&template));
-    patiently(&server, &clone).await?;
-    // A clone has the template's contents, not the rights on the database itself.
-    let grant = format!("GRANT CREATE, CONNECT, TEMPORARY ON DATABASE {} TO {MIGRATOR}", identifier(&scratch.database));
-    patiently(&server, &grant).await?;
+    template::clone(&server, &template, &scratch.database).await?;
     server.close().await;
     drop(changing);
     Ok(scratch)
@@ -94,77 +82,6 @@ fn cluster_name(installation: &Installation) -> String {
     let place = Sha256::digest(installation.bin.as_os_str().as_encoded_bytes());
     let place: String = place.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     format!("scratch-{}-{place}", installation.version)
-}
-
-fn template_name(regime: Regime, key: &str) -> String {
-    let mut hash = Sha256::new();
-    for part in [regime.word(), &stand_in::fingerprint(regime), key] {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part.as_bytes());
-    }
-    let hash: String = hash.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-    format!("template_{hash}")
-}
-
-fn unique(prefix: &str) -> String {
-    format!("{prefix}_{}", uuid::Uuid::new_v4().simple())
-}
-
-/// Under another name until it is whole, so that nobody clones half a template.
-async fn make_template(
-    cluster: &Cluster,
-    server: &Session,
-    template: &str,
-    regime: Regime,
-    fill: impl AsyncFnOnce(&mut Session) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let building = unique("building");
-    patiently(server, &format!("CREATE DATABASE {} TEMPLATE template0", identifier(&building))).await?;
-    let filled = async {
-        let superuser = connect(&cluster.conninfo("postgres", &building)).await?;
-        stand_in::install(&superuser, regime, None).await?;
-        superuser.close().await;
-        let mut session = connect(&cluster.conninfo(MIGRATOR, &building)).await?;
-        fill(&mut session).await?;
-        session.close().await;
-        Ok(())
-    }
-    .await;
-    if let Err(failure) = filled {
-        // The cause is what matters; a database that stays is dropped by the next process.
-        let _dropped = patiently(server, &format!("DROP DATABASE {} WITH (FORCE)", identifier(&building))).await;
-        return Err(failure);
-    }
-    patiently(server, &format!("ALTER DATABASE {} RENAME TO {}", identifier(&building), identifier(template))).await?;
-    patiently(server, &format!("ALTER DATABASE {} ALLOW_CONNECTIONS false", identifier(template))).await
-}
-
-async fn exists(server: &Session, database: &str) -> Result<bool, Failure> {
-    let sql = format!("SELECT datname FROM pg_catalog.pg_database WHERE datname = {}", literal(database));
-    let rows = server.text_rows(&sql).await.map_err(|error| error.into_failure("the templates could not be listed"))?;
-    Ok(!rows.is_empty())
-}
-
-/// Drops the databases that fit `condition`, but for the newest `keep`.
-async fn drop_databases(server: &Session, condition: &str, keep: usize) -> Result<(), Failure> {
-    let sql = format!("SELECT datname FROM pg_catalog.pg_database WHERE {condition} ORDER BY oid DESC OFFSET {keep}");
-    let rows = server.text_rows(&sql).await.map_err(|error| error.into_failure("the databases could not be listed"))?;
-    for database in rows.into_iter().flatten().flatten() {
-        patiently(server, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", identifier(&database))).await?;
-    }
-    Ok(())
-}
-
-/// Runs one statement, again and again while a session that was closed is still leaving the database.
-async fn patiently(server: &Session, sql: &str) -> Result<(), Failure> {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while let Err(error) = server.batch(sql).await {
-        if error.code != IN_USE || Instant::now() > deadline {
-            return Err(error.into_failure("a scratch database could not be made"));
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    Ok(())
 }
 
 /// Waiting for locks, and PostgreSQL's programs, block their thread.
