@@ -6,6 +6,7 @@ use crate::contract::reference;
 use crate::db::error::DbError;
 use crate::db::quote::{literal, table as quote_table};
 use crate::db::session::{Prepared, Session};
+use crate::model::access::{Ownership, Standing as RowStanding};
 use crate::model::failure::{Failure, FailureKind};
 use futures::future::{join_all, try_join_all};
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,7 +58,34 @@ pub(crate) async fn insert_rows(
         })?;
         keys.push(key);
     }
+    // What the rows' own deferred triggers do belongs to the world, and not to the first attempt that makes them fire.
+    let fired = session.batch("SET CONSTRAINTS ALL IMMEDIATE").await;
+    fired.map_err(|error| error.into_failure("what the world's rows deferred failed"))?;
     Ok(keys)
+}
+
+/// Makes sure that rows made as somebody's are that: a trigger may have given them to another.
+fn as_made(setting: &Setting<'_>, world: &World, keys: &[String], sights: &[Vec<Sight>]) -> Result<(), Failure> {
+    let moved = world.rows.iter().zip(keys).find(|(row, key)| {
+        let owned = matches!(setting.subjects[row.subject].access.ownership, Ownership::All(_) | Ownership::Any(_));
+        owned
+            && row.holder.is_some_and(|holder| {
+                let seen = sights[row.subject][holder].get(*key);
+                seen.is_none_or(|seen| seen.standing != RowStanding::Own)
+            })
+    });
+    match moved {
+        None => Ok(()),
+        Some((row, _)) => {
+            let table = &setting.subjects[row.subject].access.table;
+            Err(Failure::new(
+                FailureKind::Inconclusive,
+                format!("a row of {table} that was made as one account's belongs to another: nothing can be concluded"),
+            )
+            .note("a trigger changes the owner, or other rows' owners, whenever a row is inserted")
+            .help(format!("look at the triggers of {table} and at its default values")))
+        }
+    }
 }
 
 fn refused(error: &DbError, table: &str) -> Failure {
@@ -94,7 +122,7 @@ pub(crate) struct ReadBack {
     pub(crate) key: String,
     pub(crate) locator: String,
     /// `None` where the locator was known.
-    pub(crate) standing: Option<crate::model::access::Standing>,
+    pub(crate) standing: Option<RowStanding>,
 }
 
 /// Parses the rows of a read-back statement; `None` where one is not understood.
@@ -161,6 +189,7 @@ pub(crate) async fn sights(
         }
         sights.push(of_subject);
     }
+    as_made(setting, world, keys, &sights)?;
     Ok(sights)
 }
 
