@@ -51,6 +51,28 @@ pub(crate) enum Who {
     Privileged(usize),
 }
 
+/// What shows that a denial is one: the same statement by someone who may.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Control {
+    pub(crate) who: Who,
+    /// Another statement instead, on one of the same rows: for statements without WHERE, which a role that bypasses
+    /// RLS would let loose on every row of the table.
+    pub(crate) sql: Option<String>,
+}
+
+impl From<Who> for Control {
+    fn from(who: Who) -> Self {
+        Self { who, sql: None }
+    }
+}
+
+impl Control {
+    /// By `who`; where that is a role that bypasses RLS, `on_one_row` instead of the statement itself.
+    fn bounded(who: Who, on_one_row: Option<String>) -> Self {
+        Self { who, sql: if matches!(who, Who::Privileged(_)) { on_one_row } else { None } }
+    }
+}
+
 /// How it is known whether the statement is promised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Promise {
@@ -84,7 +106,7 @@ pub(crate) struct Planned {
     pub(crate) promise: Promise,
     /// What is expected where it is not promised.
     pub(crate) denial: Outcome,
-    pub(crate) control: Option<Who>,
+    pub(crate) control: Option<Control>,
     /// An SQLSTATE with which the server refuses the row to everyone.
     pub(crate) impossible: Option<&'static str>,
 }
@@ -273,7 +295,7 @@ impl<'a> Scene<'a> {
         aim: Aim,
         promise: Promise,
         denial: Outcome,
-        control: Option<Who>,
+        control: Option<Control>,
         impossible: Option<&'static str>,
     ) {
         let form = form.to_owned();

@@ -325,16 +325,17 @@ impl Run<'_> {
             Program { planned: plan.attempts, trials: Vec::new(), of_attempt: Vec::new(), fresh: BTreeMap::new() };
         let mut known: BTreeMap<Trial, usize> = BTreeMap::new();
         for planned in &program.planned {
-            let mut index_of = |who: Who| {
+            let mut index_of = |who: Who, sql: &str| {
                 let reads_back = (planned.command != Command::Select).then_some((planned.subject, planned.persona));
-                let trial = Trial { who, sql: planned.sql.clone(), reads_back };
+                let trial = Trial { who, sql: sql.to_owned(), reads_back };
                 *known.entry(trial.clone()).or_insert_with(|| {
                     program.trials.push(trial);
                     program.trials.len() - 1
                 })
             };
-            let own = (planned.aim != Aim::Rights).then(|| index_of(Who::Persona(planned.persona)));
-            let control = planned.control.map(&mut index_of);
+            let own = (planned.aim != Aim::Rights).then(|| index_of(Who::Persona(planned.persona), &planned.sql));
+            let control = planned.control.as_ref();
+            let control = control.map(|control| index_of(control.who, control.sql.as_ref().unwrap_or(&planned.sql)));
             program.of_attempt.push((own, control));
         }
         for (index, subject) in self.setting.subjects.iter().enumerate().filter(|(index, _)| !whole[*index]) {

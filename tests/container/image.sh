@@ -16,13 +16,16 @@ debootstrap --variant=minbase --include=postgresql-15 bookworm "$folder" ${mirro
 cat >"$folder/start" <<'START'
 #!/bin/sh
 set -e
-data=/var/lib/postgresql/15/main
-echo 'host all all all scram-sha-256' >>/etc/postgresql/15/main/pg_hba.conf
-run="/usr/lib/postgresql/15/bin/postgres -D $data -c config_file=/etc/postgresql/15/main/postgresql.conf"
-echo "ALTER ROLE postgres PASSWORD '$POSTGRES_PASSWORD'" | setpriv --reuid=postgres --regid=postgres --clear-groups \
-    /usr/lib/postgresql/15/bin/postgres --single -D $data -c config_file=/etc/postgresql/15/main/postgresql.conf postgres
-mkdir -p /var/run/postgresql && chown postgres /var/run/postgresql
-exec setpriv --reuid=postgres --regid=postgres --clear-groups $run -c listen_addresses='*'
+bin=/usr/lib/postgresql/15/bin data=/var/lib/postgresql/data sockets=/var/run/postgresql
+as_postgres() { setpriv --reuid=postgres --regid=postgres --clear-groups "$@"; }
+mkdir -p "$data" "$sockets"
+chown postgres:postgres "$data" "$sockets"
+printf '%s' "$POSTGRES_PASSWORD" >/tmp/password
+chmod 644 /tmp/password
+as_postgres $bin/initdb --username=postgres --auth=scram-sha-256 --encoding=UTF8 --pwfile=/tmp/password --pgdata="$data"
+rm /tmp/password
+echo 'host all all all scram-sha-256' >>"$data/pg_hba.conf"
+exec setpriv --reuid=postgres --regid=postgres --clear-groups $bin/postgres -D "$data" -c listen_addresses='*'
 START
 chmod 755 "$folder/start"
 tar -C "$folder" -c . | docker import --change 'CMD ["/start"]' --change 'EXPOSE 5432' - "$tag"

@@ -71,7 +71,7 @@ impl Cluster {
     }
 
     fn psql(&self, role: &str, sql: &str) -> Output {
-        let mut psql = Command::new(binaries().join("psql"));
+        let mut psql = Command::new(program("psql"));
         psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", role, "-d", "postgres", "-h"]);
         psql.arg(self.folder.path()).args(["-p", &self.port.to_string(), "-c", sql]).env_remove("PGOPTIONS");
         psql.output().unwrap()
@@ -92,8 +92,8 @@ impl Cluster {
     /// Everything in the database as pg_dump writes it, roles included; without sequences' values, which no rollback
     /// takes back, and without pg_dump's own random words.
     pub fn dump(&self) -> String {
-        let dump = |program: &str, args: &[&str]| {
-            let mut command = Command::new(binaries().join(program));
+        let dump = |name: &str, args: &[&str]| {
+            let mut command = Command::new(program(name));
             command.args(["-U", "postgres", "-h"]).arg(self.folder.path()).args(["-p", &self.port.to_string()]);
             let output = command.args(args).output().unwrap();
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -119,8 +119,8 @@ impl Drop for Cluster {
 }
 
 /// A program of the server, to be run as whoever owns clusters.
-pub fn as_owner(program: &str) -> Command {
-    let mut command = Command::new(binaries().join(program));
+pub fn as_owner(name: &str) -> Command {
+    let mut command = Command::new(program(name));
     command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
     if let Some((uid, gid)) = owner() {
         command.uid(uid).gid(gid);
@@ -128,8 +128,8 @@ pub fn as_owner(program: &str) -> Command {
     command
 }
 
-/// Where initdb and postgres are: PGBIN, PATH, or where Debian and Homebrew put them.
-pub fn binaries() -> PathBuf {
+/// A program of PostgreSQL: in PGBIN, on PATH, or where Debian and Homebrew put it.
+pub fn program(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let known = (15..=18).rev().flat_map(|version| {
         [
@@ -140,10 +140,11 @@ pub fn binaries() -> PathBuf {
     std::env::var_os("PGBIN")
         .map(PathBuf::from)
         .into_iter()
-        .chain(std::env::split_paths(&path))
         .chain(known)
-        .find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
-        .expect("this test needs initdb and postgres: install PostgreSQL 15 or newer, or set PGBIN")
+        .chain(std::env::split_paths(&path))
+        .map(|folder| folder.join(name))
+        .find(|program| program.is_file())
+        .unwrap_or_else(|| panic!("this test needs {name}: install PostgreSQL 15 or newer, or set PGBIN"))
 }
 
 /// Whom to run the server as where we are root, which PostgreSQL refuses.

@@ -1,6 +1,6 @@
 //! DELETE: one row by key, and everything.
 
-use super::{Aim, Plan, Scene, need, update};
+use super::{Aim, Control, Plan, Scene, need, update};
 use crate::model::access::Command;
 use crate::model::attempt::Outcome;
 use crate::model::failure::Failure;
@@ -10,12 +10,12 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
     let denial = scene.denial(&[Command::Delete], Outcome::Hidden);
     for (standing, rows) in scene.standings() {
         let promise = scene.promise(standing, &[Command::Delete]);
-        let control = Some(scene.owner_of(rows[0].1, Command::Delete));
-        if let Some(condition) = scene.where_key(rows[0].0) {
+        let on_one_row = scene.where_key(rows[0].0).map(|condition| format!("DELETE FROM {name} WHERE {condition}"));
+        let control = Some(Control::bounded(scene.owner_of(rows[0].1, Command::Delete), on_one_row.clone()));
+        if let Some(sql) = on_one_row {
             let needs = vec![need(Command::Delete, &[]), need(Command::Select, &scene.key_columns())];
             let aim = Aim::Rows(vec![rows[0].1.to_owned()]);
-            let sql = format!("DELETE FROM {name} WHERE {condition}");
-            scene.add(plan, standing, Command::Delete, "key", sql, needs, aim, promise, denial, control, None);
+            scene.add(plan, standing, Command::Delete, "key", sql, needs, aim, promise, denial, control.clone(), None);
         }
         if scene.whole {
             let aim = Aim::All(rows.iter().map(|(_, key)| (*key).to_owned()).collect());

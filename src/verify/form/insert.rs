@@ -144,5 +144,17 @@ fn push(
     let needs: Vec<Need> = vec![need(Command::Insert, &columns)];
     let denial = scene.denial(&[Command::Insert], Outcome::RefusedPolicy);
     let sql = insert(scene.table(), values);
-    scene.add(plan, standing, Command::Insert, form, sql, needs, Aim::New, promise, denial, Some(control), impossible);
+    scene.add(
+        plan,
+        standing,
+        Command::Insert,
+        form,
+        sql,
+        needs,
+        Aim::New,
+        promise,
+        denial,
+        Some(control.into()),
+        impossible,
+    );
 }

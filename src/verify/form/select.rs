@@ -1,6 +1,6 @@
 //! SELECT: everything, one row by key, and the count.
 
-use super::{Aim, Plan, Promise, Scene, need};
+use super::{Aim, Control, Plan, Promise, Scene, need};
 use crate::model::access::{Command, Standing};
 use crate::model::attempt::Outcome;
 use crate::model::failure::Failure;
@@ -15,7 +15,8 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
     for (standing, rows) in scene.standings() {
         let promise = scene.promise(standing, &[Command::Select]);
         let keys: Vec<String> = rows.iter().map(|(_, key)| (*key).to_owned()).collect();
-        let control = scene.owner_of(rows[0].1, Command::Select);
+        let on_one_row = scene.where_key(rows[0].0).map(|condition| format!("{list} WHERE {condition}"));
+        let control = Control::bounded(scene.owner_of(rows[0].1, Command::Select), on_one_row.clone());
         let needs = vec![need(Command::Select, &[])];
         let mut add = |form: &str, sql: String, aim: Aim| {
             scene.add(
@@ -28,13 +29,13 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
                 aim,
                 promise,
                 denial,
-                Some(control),
+                Some(control.clone()),
                 None,
             );
         };
         add("all", list.clone(), Aim::All(keys));
-        if let Some(condition) = scene.where_key(rows[0].0) {
-            add("key", format!("{list} WHERE {condition}"), Aim::Rows(vec![rows[0].1.to_owned()]));
+        if let Some(sql) = on_one_row.clone() {
+            add("key", sql, Aim::Rows(vec![rows[0].1.to_owned()]));
         }
     }
     count(scene, plan, &name, denial);
@@ -45,7 +46,9 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
 fn count(scene: &Scene<'_>, plan: &mut Plan, name: &str, denial: Outcome) {
     let standings = scene.standings();
     let promised = standings.iter().find(|(standing, _)| scene.promised(*standing, Command::Select));
-    let Some((standing, _)) = promised.or_else(|| standings.first()) else { return };
+    let Some((standing, rows)) = promised.or_else(|| standings.first()) else { return };
+    let on_one_row =
+        scene.where_key(rows[0].0).map(|condition| format!("SELECT count(*)::text FROM {name} WHERE {condition}"));
     let covers_all = scene.promised(Standing::Other, Command::Select) || scene.promised(Standing::Any, Command::Select);
     if covers_all && !scene.whole {
         plan.not_run.push(NotRun {
@@ -73,7 +76,7 @@ fn count(scene: &Scene<'_>, plan: &mut Plan, name: &str, denial: Outcome) {
         Aim::Count(expected),
         promise,
         denial,
-        Some(Who::Privileged(scene.persona)),
+        Some(Control::bounded(Who::Privileged(scene.persona), on_one_row)),
         None,
     );
 }

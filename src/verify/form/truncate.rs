@@ -1,6 +1,6 @@
 //! TRUNCATE, which RLS does not filter: promised to nobody, so only a missing grant is right.
 
-use super::{Aim, Plan, Promise, Scene, Who, need};
+use super::{Aim, Control, Plan, Promise, Scene, Who, need};
 use crate::model::access::Command;
 use crate::model::attempt::Outcome;
 use crate::model::failure::Failure;
@@ -17,10 +17,11 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
     let Some((standing, rows)) = scene.standings().into_iter().next() else { return Ok(()) };
     let (aim, control) = if scene.truncates {
         let keys = rows.iter().map(|(_, key)| (*key).to_owned()).collect();
-        (Aim::All(keys), Some(Who::Privileged(scene.persona)))
+        (Aim::All(keys), Some(Who::Privileged(scene.persona).into()))
     } else {
         (Aim::Rights, None)
     };
+    let control: Option<Control> = control;
     let form = if scene.truncates { "cascade" } else { "rights" };
     scene.add(
         plan,

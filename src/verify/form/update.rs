@@ -1,6 +1,6 @@
 //! UPDATE: a constant by key and without WHERE, moving one's own row to another, and capturing another's.
 
-use super::{Aim, Need, Plan, Promise, Scene, Who, need};
+use super::{Aim, Control, Need, Plan, Promise, Scene, Who, need};
 use crate::db::sqlstate;
 use crate::model::access::{Command, OwnerPath, Standing};
 use crate::model::attempt::Outcome;
@@ -114,6 +114,9 @@ fn statement(
 ) {
     let mut needs: Vec<Need> = vec![need(Command::Update, columns)];
     let mut sql = format!("UPDATE {} SET {set}", scene.name());
+    let on_one_row =
+        scene.where_key(rows[0].0).map(|condition| format!("UPDATE {} SET {set} WHERE {condition}", scene.name()));
+    let control = Some(Control::bounded(control, on_one_row));
     let aim = match target {
         Some((row, key)) => {
             let Some(condition) = scene.where_key(row) else { return };
@@ -130,7 +133,7 @@ fn statement(
     // A row of one's own that would change hands is refused by the check; others' rows are not even seen.
     let otherwise = if standing == Standing::Own { Outcome::RefusedPolicy } else { Outcome::Hidden };
     let denial = scene.denial(&[Command::Update], otherwise);
-    scene.add(plan, standing, Command::Update, form, sql, needs, aim, promise, denial, Some(control), impossible);
+    scene.add(plan, standing, Command::Update, form, sql, needs, aim, promise, denial, control, impossible);
 }
 
 /// A statement without WHERE on a table that is too large for it.

@@ -39,7 +39,7 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
             Aim::Rows(vec![key.to_owned()]),
             scene.promise(standing, &both),
             scene.denial(&both, Outcome::RefusedPolicy),
-            Some(Who::Privileged(scene.persona)),
+            Some(Who::Privileged(scene.persona).into()),
             None,
         );
         let mut free = values;
@@ -81,7 +81,7 @@ fn nothing(
         aim,
         promise,
         scene.denial(&[Command::Insert], otherwise),
-        Some(Who::Privileged(scene.persona)),
+        Some(Who::Privileged(scene.persona).into()),
         None,
     );
 }
