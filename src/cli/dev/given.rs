@@ -83,8 +83,9 @@ pub(super) async fn up(target: &Conninfo, args: &UpArgs, anew: bool, output: &Ou
         output.note(&migrated(&session, &project).await?);
         session.close().await;
     }
-    // Alone on standard output, so that a script can take it.
-    output.line(&migrator.url());
+    // Alone on standard output, so that a script can take it. A password that the user gave is not repeated.
+    let shown = if found.supabase { migrator.with_user_password(migrator.user(), None) } else { migrator };
+    output.line(&shown.url());
     Ok(())
 }
 

@@ -82,7 +82,8 @@ impl Cluster {
     /// Connection: `initdb` or the server failed; notes hold what they said.
     pub async fn ready(&self) -> Result<Session, Failure> {
         match self.try_ready().await {
-            Err(failure) if self.access == Access::Private && self.exists() => {
+            // One that answers is only busy.
+            Err(failure) if self.access == Access::Private && self.exists() && !self.is_running() => {
                 tracing::warn!("the cached cluster is made anew: {failure}");
                 self.stop();
                 fs::remove_dir_all(self.data()).map_err(|error| self.broken("can't be removed", &error))?;
