@@ -87,6 +87,7 @@ fn its_own_database_from_up_to_down() {
     let application = after(&up, "application");
     assert!(application.starts_with("postgresql://authenticator:"), "{up}");
     assert!(succeed(cache, &["status"]).contains("all 7 migrations are applied"));
+    refuse(cache, &["up", "--regime", "legacy"], 2, "dev reset --regime legacy");
 
     // The printed URLs work, and without their password nobody gets in.
     let psql = |url: &str, sql: &str| {
