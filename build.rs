@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     list(&mut code, root, "POLICIES", "policies", ".sql")?;
     writeln!(
         code,
-        "const CONTRACT: (&str, &str) = (\"policies/access.toml\", include_str!({:?}));",
+        "pub(super) const CONTRACT: (&str, &str) = (\"policies/access.toml\", include_str!({:?}));",
         root.join("policies/access.toml")
     )?;
     // A path that does not exist yet can't be watched without rebuilding every time; its folder can.
@@ -21,11 +21,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo::rerun-if-changed=fixtures/development.sql");
         writeln!(
             code,
-            "const SEED: Option<(&str, &str)> = Some((\"fixtures/development.sql\", include_str!({seed:?})));"
+            "pub(super) const SEED: Option<(&str, &str)> = Some((\"fixtures/development.sql\", include_str!({seed:?})));"
         )?;
     } else {
         println!("cargo::rerun-if-changed=fixtures");
-        writeln!(code, "const SEED: Option<(&str, &str)> = None;")?;
+        writeln!(code, "pub(super) const SEED: Option<(&str, &str)> = None;")?;
     }
     println!("cargo::rerun-if-changed=build.rs");
     fs::write(Path::new(&env::var("OUT_DIR")?).join("embedded.rs"), code)?;
@@ -44,7 +44,7 @@ fn list(code: &mut String, root: &Path, constant: &str, folder: &str, suffix: &s
         }
     }
     names.sort();
-    writeln!(code, "const {constant}: &[(&str, &str)] = &[")?;
+    writeln!(code, "pub(super) const {constant}: &[(&str, &str)] = &[")?;
     for name in names {
         writeln!(code, "    ({:?}, include_str!({:?})),", format!("{folder}/{name}"), root.join(folder).join(&name))?;
     }

@@ -3,45 +3,38 @@
 use crate::cli::exit::Exit;
 use crate::model::failure::Failure;
 use crate::report;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 
 /// Where commands print. Colours are dropped where the stream is no terminal, or NO_COLOR is set.
-#[derive(Debug)]
-pub struct Output {
-    terminal: bool,
-}
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output;
 
 impl Output {
     /// The process' own streams.
     pub(crate) fn new() -> Self {
-        Self { terminal: std::io::stdout().is_terminal() }
-    }
-
-    /// Whether standard output is a terminal.
-    pub fn is_terminal(&self) -> bool {
-        self.terminal
+        Self
     }
 
     /// Prints text to standard output as it is. A reader that has gone away (`| head`) is no error.
-    pub fn print(&self, text: &str) {
+    pub(crate) fn print(&self, text: &str) {
         let mut stream = anstream::stdout().lock();
         let _gone = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
     }
 
     /// Prints one line to standard output.
-    pub fn line(&self, text: &str) {
+    pub(crate) fn line(&self, text: &str) {
         self.print(&format!("{text}\n"));
     }
 
     /// Prints one line to standard error: progress and warnings, which are no result.
-    pub fn note(&self, text: &str) {
+    pub(crate) fn note(&self, text: &str) {
         let mut stream = anstream::stderr().lock();
         let _gone = writeln!(stream, "{text}");
     }
 
     /// Prints an error to standard error and gives its exit code. An error that is no [`Failure`] is a mistake in how
     /// the tool was called or set up: exit code 2.
-    pub fn error(&self, error: &anyhow::Error) -> Exit {
+    pub(crate) fn error(&self, error: &anyhow::Error) -> Exit {
         let mut stream = anstream::stderr().lock();
         if let Some(failure) = error.downcast_ref::<Failure>() {
             let _gone = stream.write_all(report::failure::render(failure).as_bytes());

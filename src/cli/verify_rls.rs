@@ -134,10 +134,15 @@ async fn on_scratch(
     environment: &mut Environment,
 ) -> Result<(Verified, Vec<NotRun>), Failure> {
     let choice = args.engine.unwrap_or(EngineChoice::Auto);
+    let mut applied = None;
     let scratch = server::scratch(choice, args.regime, &project.fingerprint(), async |session| {
-        migrate::apply_all(session, project).await
+        let started = std::time::Instant::now();
+        migrate::apply_all(session, project).await?;
+        applied = Some(started.elapsed());
+        Ok(())
     })
     .await?;
+    environment.migrations = migrations(project, applied);
     environment.subject = "a scratch database made from the migrations".to_owned();
     environment.engine = scratch.engine().to_owned();
     environment.regime = args.regime.word().to_owned();
@@ -151,6 +156,19 @@ async fn on_scratch(
     let not_tried =
         scratch.not_tried().into_iter().map(|what| NotRun { what, why: format!("not on {engine}") }).collect();
     Ok((verified, not_tried))
+}
+
+/// What became of the migrations: `fill` does not run where the engine keeps a template that they made before.
+fn migrations(project: &project::Project, applied: Option<std::time::Duration>) -> String {
+    let name = |file: &SourceFile| file.path.rsplit('/').next().unwrap_or_default().to_owned();
+    let (Some(first), Some(last)) = (project.migrations.first(), project.migrations.last()) else {
+        return "none".to_owned();
+    };
+    let how = applied.map_or_else(
+        || "applied, from a template that the same files made".to_owned(),
+        |elapsed| format!("applied in {:.2} s", elapsed.as_secs_f64()),
+    );
+    format!("{} {how}: {} to {}", project.migrations.len(), name(first), name(last))
 }
 
 async fn on_target(

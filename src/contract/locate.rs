@@ -20,14 +20,13 @@ pub(super) fn label(place: &Place, label: &str) -> Place {
 
 fn span(place: &Place, key: &str, wanted: &dyn Fn(&str) -> bool) -> Option<Range<usize>> {
     let document = DeTable::parse(&place.file.text).ok()?;
-    let found = entries(document.get_ref()).into_iter().find_map(|top| {
+    entries(document.get_ref()).into_iter().find_map(|top| {
         let DeValue::Table(sections) = top.value.get_ref() else { return None };
         let section: Entry<'_, '_> = entries(sections).into_iter().find(|entry| entry.key_span() == place.span)?;
         let DeValue::Table(fields) = section.value.get_ref() else { return None };
         let field = get(fields, key)?;
         Some(string(field.value.get_ref(), field.value.span(), wanted).unwrap_or_else(|| field.key_span()))
-    });
-    found
+    })
 }
 
 /// The first string in a value, however deep, that is `wanted`.

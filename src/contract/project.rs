@@ -8,15 +8,6 @@ use std::{env, fs, io};
 
 mod embedded {
     include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
-
-    pub(super) const fn files() -> (
-        &'static [(&'static str, &'static str)],
-        &'static [(&'static str, &'static str)],
-        (&'static str, &'static str),
-        Option<(&'static str, &'static str)>,
-    ) {
-        (MIGRATIONS, POLICIES, CONTRACT, SEED)
-    }
 }
 
 /// Where the contract stands in a project.
@@ -108,14 +99,13 @@ fn upward(start: &Path) -> Option<PathBuf> {
 
 /// The copies that the binary carries; shown as `embedded:…`.
 fn carried() -> Project {
-    let (migrations, policies, contract, seed) = embedded::files();
     let file = |(path, text): &(&str, &str)| SourceFile::new(format!("embedded:{path}"), *text);
     Project {
         root: None,
-        migrations: migrations.iter().map(file).collect(),
-        contract: file(&contract),
-        seed: seed.as_ref().map(file),
-        policies: policies.iter().map(file).collect(),
+        migrations: embedded::MIGRATIONS.iter().map(file).collect(),
+        contract: file(&embedded::CONTRACT),
+        seed: embedded::SEED.as_ref().map(file),
+        policies: embedded::POLICIES.iter().map(file).collect(),
     }
 }
 

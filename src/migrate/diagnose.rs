@@ -12,6 +12,9 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::model::source::{Place, SourceFile};
 use std::ops::Range;
 
+/// syntax_error: found before the first statement of the message runs.
+const SYNTAX_ERROR: &str = "42601";
+
 /// What was sent before the file's text, in the same message.
 #[derive(Debug)]
 pub(crate) struct Prefix {
@@ -82,17 +85,19 @@ pub(crate) fn diagnose(
         Some(span) => failure.at(Place { file: file.source().clone(), span, label: error.code.clone() }),
         None => failure.at(file::top(file.source(), &error.code)),
     };
-    failure = if number < script.statements.len() {
-        failure.note(format!("statement {} of {}, SQLSTATE {}", number + 1, script.statements.len(), error.code))
-    } else {
-        failure.note(format!(
-            "at the end of the file, after its {} statements, SQLSTATE {}",
-            script.statements.len(),
-            error.code
-        ))
+    let count = script.statements.len();
+    let which = match (number < count, sent.is_some() && error.code == SYNTAX_ERROR) {
+        (false, _) => format!("at the end of the file, after its {count} statements"),
+        // Behind a syntax error nobody can say where statements end.
+        (true, true) => format!("statement {}", number + 1),
+        (true, false) => format!("statement {} of {count}", number + 1),
     };
+    failure = failure.note(format!("{which}, SQLSTATE {}", error.code));
     failure = described(failure, &error, show_detail);
-    told(failure.note("the file was rolled back: it left nothing behind"), progress)
+    if script.statements.iter().all(|statement| statement.outside.is_none()) {
+        failure = failure.note("the file was rolled back: it left nothing behind");
+    }
+    told(failure, progress)
 }
 
 /// Adds what the server said beside the message.

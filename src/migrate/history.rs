@@ -6,6 +6,7 @@ use crate::db::session::Session;
 use crate::db::sqlstate;
 use crate::migrate::lock;
 use crate::model::failure::{Failure, FailureKind};
+use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -52,6 +53,8 @@ pub(crate) struct Look {
     /// The session's `role` setting, and what was SET in it: what a file's own SETs are undone to.
     role_setting: String,
     settings: Vec<(String, String)>,
+    /// Whether the server can notice within a statement that its client has gone.
+    notices_gone_clients: bool,
     /// Whether this backend holds the migration lock.
     pub(crate) holds_lock: bool,
 }
@@ -68,7 +71,7 @@ pub(crate) async fn look(session: &Session) -> Result<Look, Failure> {
            CASE WHEN pg_catalog.pg_is_in_recovery() THEN 'standby' \
                 WHEN pg_catalog.current_setting('default_transaction_read_only')::boolean THEN 'default' END, \
            (pg_catalog.to_regnamespace('{SCHEMA}') IS NOT NULL)::text, pg_catalog.current_setting('role'), \
-           ({})::text; \
+           ({})::text, (pg_catalog.version() ~ 'linux.*compiled by gcc')::text; \
          SELECT 'role', rolname::text FROM pg_catalog.pg_roles \
            WHERE rolname IN ('anon', 'authenticated', 'service_role'); \
          SELECT 'setting', name, setting FROM pg_catalog.pg_settings \
@@ -107,6 +110,7 @@ fn read(facts: &[Vec<Option<String>>], rows: Option<Vec<Row>>) -> Option<Look> {
         schema: text(server, 4)? == "true",
         role_setting: text(server, 5)?,
         holds_lock: text(server, 6)? == "true",
+        notices_gone_clients: text(server, 7)? == "true",
         api_roles: of("role").filter_map(|row| text(row, 1)).map(|role| quote::identifier(&role)).collect(),
         settings: of("setting").filter_map(|row| Some((text(row, 1)?, text(row, 2)?))).collect(),
     })
@@ -130,6 +134,18 @@ impl Look {
         statements.push(table.trim().trim_end_matches(';').to_owned());
         statements.push(format!("ALTER TABLE {TABLE} ENABLE ROW LEVEL SECURITY"));
         statements.push(format!("REVOKE ALL ON TABLE {TABLE} FROM {nobody}"));
+        statements
+    }
+
+    /// The statements that begin a file's transaction: short waits for locks, and an end with the client. Without the
+    /// second a file whose `migrate` was interrupted runs on. PostgreSQL refuses the setting where the platform can't do
+    /// it, and on those it is left out.
+    pub(crate) fn begin(&self, lock_timeout: Duration) -> Vec<String> {
+        let mut statements = vec!["BEGIN".to_owned(), format!("SET LOCAL lock_timeout = {}", lock_timeout.as_millis())];
+        if self.notices_gone_clients {
+            statements.push("SET LOCAL client_connection_check_interval = 500".to_owned());
+        }
+        statements.push(lock::guard());
         statements
     }
 

@@ -1,6 +1,7 @@
 //! Runs files through refinery: refinery decides what to run and writes the history's lines, this adapter decides how
 //! they reach the server.
 
+use crate::db::quote;
 use crate::db::session::{BatchError, Session};
 use crate::db::sqlstate;
 use crate::migrate::apply::{ApplyOptions, Event, FileTime};
@@ -131,11 +132,7 @@ impl Applier<'_> {
 
     /// A file in its transaction: one message, one round trip. Tried again where a table's lock was not had.
     async fn inside(&mut self, file: &MigrationFile, script: &Script, insert: &str) -> Result<(), Failure> {
-        let mut before = vec![
-            "BEGIN".to_owned(),
-            format!("SET LOCAL lock_timeout = {}", self.options.lock_timeout.as_millis()),
-            lock::guard(),
-        ];
+        let mut before = self.look.begin(self.options.lock_timeout);
         before.extend(self.creation.iter().cloned());
         let prefix = Prefix::new(&before);
         // The newline ends a comment on the file's last line, the semicolon its last statement.
@@ -151,11 +148,16 @@ impl Applier<'_> {
             if error.error.is_connection() {
                 return Err(self.diagnose(file, script, error, &prefix));
             }
-            self.session.batch("ROLLBACK").await.map_err(|error| error.into_failure("cannot roll back"))?;
+            // A syntax error is found before BEGIN runs.
+            if error.finished > 0 {
+                self.session.batch("ROLLBACK").await.map_err(|error| error.into_failure("cannot roll back"))?;
+            }
             if ![sqlstate::LOCK_NOT_AVAILABLE, DEADLOCK].contains(&error.error.code.as_str()) {
                 return Err(self.diagnose(file, script, error, &prefix));
             }
-            let holders = table_holders(self.session).await?;
+            let statement = script.statements.get(error.finished.saturating_sub(before.len()));
+            let text = statement.and_then(|statement| file.source().text.get(statement.span.clone()));
+            let holders = table_holders(self.session, text.unwrap_or_default()).await?;
             if started.elapsed() >= self.options.lock_wait {
                 return Err(diagnose::blocked(self.diagnose(file, script, error, &prefix), &holders));
             }
@@ -206,21 +208,27 @@ impl Applier<'_> {
     }
 }
 
-/// Sessions of this database that hold locks on tables in an open transaction: whom the file may have waited for.
-async fn table_holders(session: &Session) -> Result<Vec<Holder>, Failure> {
+/// Sessions of this database that hold locks on tables in an open transaction: whom the file may have waited for. Those
+/// on tables that `statement` names, or all where there is none such. (`pg_blocking_pids` answers only while the waiting
+/// goes on, and this connection is the one that waits.)
+async fn table_holders(session: &Session, statement: &str) -> Result<Vec<Holder>, Failure> {
     let rows = session
-        .text_rows(
+        .text_rows(&format!(
             "SELECT a.pid::text, a.application_name, a.state, \
-               greatest(extract(epoch FROM clock_timestamp() - a.xact_start), 0)::bigint::text \
-             FROM pg_catalog.pg_stat_activity a \
+               greatest(extract(epoch FROM clock_timestamp() - a.xact_start), 0)::bigint::text, \
+               bool_or(strpos(lower({}), lower(c.relname)) > 0)::text \
+             FROM pg_catalog.pg_stat_activity a JOIN pg_catalog.pg_locks l ON l.pid = a.pid AND l.granted \
+               AND l.locktype = 'relation' AND l.relation >= 16384 \
+             JOIN pg_catalog.pg_class c ON c.oid = l.relation \
              WHERE a.pid <> pg_catalog.pg_backend_pid() AND a.datname = current_database() \
-               AND EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.pid = a.pid AND l.granted \
-                 AND l.locktype = 'relation' AND l.relation >= 16384) \
-             ORDER BY a.xact_start",
-        )
+             GROUP BY 1, 2, 3, a.xact_start ORDER BY a.xact_start",
+            quote::literal(statement)
+        ))
         .await
         .map_err(|error| error.into_failure("cannot see who holds the table's lock"))?;
-    Ok(lock::holders(&rows))
+    let is_named = |row: &Vec<Option<String>>| row.get(4).is_some_and(|named| named.as_deref() == Some("true"));
+    let named: Vec<_> = rows.iter().filter(|row| is_named(row)).cloned().collect();
+    Ok(lock::holders(if named.is_empty() { &rows } else { &named }))
 }
 
 async fn invalid_indexes(session: &Session) -> Option<Vec<String>> {

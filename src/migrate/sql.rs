@@ -32,6 +32,8 @@ pub struct Script {
     pub statements: Vec<Statement>,
     /// Where a psql meta-command stands.
     pub meta_command: Option<usize>,
+    /// A string, comment or quoted name that is never closed: it would swallow what is sent after the file.
+    pub open: Option<Range<usize>>,
 }
 
 const CONTROL: Refusal = Refusal {
@@ -49,13 +51,21 @@ const COPY: Refusal =
 /// Splits a file into statements.
 pub(crate) fn parse(source: &SourceFile) -> Script {
     let bom = bom(source);
-    let root = squawk_syntax::SourceFile::parse(&source.text[bom..]).syntax_node();
+    let parsed = squawk_syntax::SourceFile::parse(&source.text[bom..]);
+    let root = parsed.syntax_node();
     let statements = root
         .children()
         .filter(|node| node.kind() != SyntaxKind::EMPTY_STMT)
         .filter_map(|node| statement(&node, bom))
         .collect();
-    Script { statements, meta_command: meta_command(&source.text, &root, bom) }
+    let open = parsed
+        .errors()
+        .iter()
+        .filter(|error| error.message().contains("to terminate the") || error.message().starts_with("Unterminated"))
+        .filter_map(|error| root.token_at_offset(error.range().start()).right_biased())
+        .find(|token| token.text_range().end() == root.text_range().end())
+        .map(|token| usize::from(token.text_range().start()) + bom..usize::from(token.text_range().end()) + bom);
+    Script { statements, meta_command: meta_command(&source.text, &root, bom), open }
 }
 
 /// How many bytes the byte order mark takes at the start; it is not sent.
@@ -157,7 +167,7 @@ fn meta_command(text: &str, root: &SyntaxNode, bom: usize) -> Option<usize> {
 /// Holds a file against the rules before anything runs.
 ///
 /// # Errors
-/// Of kind usage: transaction control, a psql meta-command, a statement that must stand alone and does not, no
+/// Of kind usage: transaction control, a psql meta-command, something never closed, a statement that must stand alone and does not, no
 /// statement at all, a NUL byte.
 pub(crate) fn check(source: &SourceFile, script: &Script) -> Result<(), Failure> {
     let place = |span: Range<usize>, label: &str| Place { file: source.clone(), span, label: label.to_owned() };
@@ -169,6 +179,10 @@ pub(crate) fn check(source: &SourceFile, script: &Script) -> Result<(), Failure>
         return Err(Failure::usage("a psql meta-command stands in a migration")
             .at(place(at..end, "psql's, not SQL"))
             .help("take it out, or write what it does as SQL"));
+    }
+    if let Some(open) = &script.open {
+        return Err(Failure::usage("a string, comment or quoted name is never closed")
+            .at(place(first_line(source, open), "it begins here, and the file ends")));
     }
     for statement in &script.statements {
         if let Some(refusal) = statement.refused {
@@ -245,6 +259,11 @@ mod tests {
             "vacuum; select 1",
             "-- nothing",
             "select 'a\0b'",
+            "select 1; select 'open",
+            "select $x$ open",
+            "select 1; /* open",
+            "select \"open",
+            "select e'open\\'",
         ] {
             assert!(refusal(text).is_some(), "{text}");
         }

@@ -23,6 +23,8 @@ pub struct Environment {
     pub server: String,
     /// The project and its hash.
     pub project: String,
+    /// What became of the migrations: `7 applied in 0.21 s, V001__schemas.sql to V007__policies.sql`; empty on a target.
+    pub migrations: String,
     /// The default-privilege regime of a scratch database; empty on a target.
     pub regime: String,
     /// This tool's version.

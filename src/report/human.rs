@@ -34,6 +34,9 @@ pub fn render(report: &Report) -> String {
         "{QUIET}{} · {}{regime} · {}{QUIET:#}",
         environment.tool, environment.engine, environment.project
     );
+    if !environment.migrations.is_empty() {
+        let _infallible = writeln!(text, "{QUIET}migrations: {}{QUIET:#}", environment.migrations);
+    }
     if !report.attempts.is_empty() {
         let _infallible = write!(text, "\n{}", paint_matrix(&matrix::render(&report.attempts)));
         let _infallible = writeln!(text, "{QUIET}{}{QUIET:#}", matrix::LEGEND);

@@ -54,7 +54,7 @@ pub struct Scratch(Inner);
 #[derive(Debug)]
 enum Inner {
     #[cfg(feature = "embedded")]
-    Embedded(crate::server::embedded::EmbeddedScratch),
+    Embedded(Box<crate::server::embedded::EmbeddedScratch>),
     Local(LocalScratch),
 }
 
@@ -135,7 +135,7 @@ async fn embedded_scratch(
     regime: Regime,
     fill: impl AsyncFnOnce(&mut Session) -> Result<(), Failure>,
 ) -> Result<Scratch, Failure> {
-    Ok(Scratch(Inner::Embedded(crate::server::embedded::scratch(regime, fill).await?)))
+    Ok(Scratch(Inner::Embedded(Box::new(crate::server::embedded::scratch(regime, fill).await?))))
 }
 
 #[cfg(not(feature = "embedded"))]

@@ -19,9 +19,11 @@ use crate::verify::world::rows::{Maker, Values};
 use crate::verify::world::values::value;
 use crate::verify::world::{Row, Sight, World};
 
+/// Adds the attempts of one family for one scene.
+type Form = fn(&Scene<'_>, &mut Plan) -> Result<(), Failure>;
+
 /// Every family of forms; a family adds the attempts of one scene.
-const FORMS: &[fn(&Scene<'_>, &mut Plan) -> Result<(), Failure>] =
-    &[select::plan, insert::plan, update::plan, delete::plan, upsert::plan, truncate::plan];
+const FORMS: &[Form] = &[select::plan, insert::plan, update::plan, delete::plan, upsert::plan, truncate::plan];
 
 /// What a statement is about.
 #[derive(Debug, Clone, PartialEq, Eq)]

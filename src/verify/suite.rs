@@ -11,12 +11,12 @@ use crate::model::finding::Finding;
 use crate::model::report::NotRun;
 use crate::verify::form::{self, Aim, Plan, Planned, Scene, Who};
 use crate::verify::judge::{Case, judge};
-use crate::verify::persona::{Persona, cast};
+use crate::verify::persona::cast;
 use crate::verify::trial::{self, Observed, Stage, Trial};
 use crate::verify::world::build::{self, Standing};
 use crate::verify::world::insert::key_columns;
 use crate::verify::world::rows::{self, Maker};
-use crate::verify::world::{Subject, World, WorldKind};
+use crate::verify::world::{Setting, Subject, World, WorldKind};
 use crate::verify::{coverage, findings, repro};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -88,12 +88,9 @@ pub async fn verify(
         .collect();
     let personas = cast(contract, &catalog);
     let mut run = Run {
-        contract,
+        setting: Setting { contract, catalog: &catalog, subjects: &subjects, personas: &personas },
         ground,
         options,
-        catalog: &catalog,
-        subjects: &subjects,
-        personas: &personas,
         attempts: Vec::new(),
         findings: coverage::findings(contract, &catalog),
         not_run: contract
@@ -133,6 +130,13 @@ fn fit_to_judge(catalog: &Catalog, contract: &Contract) -> Result<(), Failure> {
         )
         .help("connect as a role with BYPASSRLS that may SET ROLE to the API's roles, such as Supabase's postgres"));
     }
+    if catalog.server.read_only {
+        return Err(Failure::new(
+            FailureKind::Connection,
+            "the database takes no writes (a standby, or set to read-only), and attempts must be able to write",
+        )
+        .help("verify the primary, or a scratch database (without --target)"));
+    }
     for actor in &contract.actors {
         if catalog.role(&actor.role).is_some_and(|role| !role.assumable) {
             return Err(Failure::new(
@@ -149,12 +153,9 @@ fn fit_to_judge(catalog: &Catalog, contract: &Contract) -> Result<(), Failure> {
 }
 
 struct Run<'a> {
-    contract: &'a Contract,
+    setting: Setting<'a>,
     ground: Ground,
     options: &'a Options,
-    catalog: &'a Catalog,
-    subjects: &'a [Subject],
-    personas: &'a [Persona],
     attempts: Vec<Attempt>,
     findings: Vec<Finding>,
     not_run: Vec<NotRun>,
@@ -179,7 +180,12 @@ impl Run<'_> {
         // The session, and whether its transaction has begun.
         let mut session = Some((session, false));
         for kind in WorldKind::ALL {
-            let maker = Maker { kind, catalog: self.catalog, subjects: self.subjects, personas: self.personas };
+            let maker = Maker {
+                kind,
+                catalog: self.setting.catalog,
+                subjects: self.setting.subjects,
+                personas: self.setting.personas,
+            };
             let world = rows::plan(&maker)?;
             self.one_world(&maker, &world, &mut session, connect).await?;
         }
@@ -209,46 +215,26 @@ impl Run<'_> {
                 _ => (connect().await?, false),
             };
             let whole = self.enter(&current, begun).await?;
-            let keys = build::insert_rows(&current, world, self.subjects).await?;
-            let seen = build::sights(
-                &current,
-                self.contract,
-                self.catalog,
-                world,
-                &keys,
-                self.subjects,
-                self.personas,
-                &whole,
-            )
-            .await?;
+            let keys = build::insert_rows(&current, world, self.setting.subjects).await?;
+            let seen = build::sights(&current, &self.setting, world, &keys, &whole).await?;
             let standing = Standing { keys, sights: seen };
             let batch = current.batch("SET LOCAL row_security = on; SAVEPOINT attempt").await;
             batch.map_err(|error| error.into_failure("the attempts' savepoint was not made"))?;
             if program.is_none() {
                 if world.kind == WorldKind::Different {
-                    self.findings
-                        .extend(coverage::inactive_row_security(&current, self.subjects, self.personas).await?);
+                    self.findings.extend(
+                        coverage::inactive_row_security(&current, self.setting.subjects, self.setting.personas).await?,
+                    );
                 }
                 program = Some(self.program(maker, world, &standing, &whole)?);
                 first = Some(standing.clone());
             }
             let Some(program) = &program else { break };
             let pairs = program.trials[observed.len()..].iter().filter_map(|trial| trial.reads_back).collect();
-            let read_backs = build::prepare(
-                &current,
-                self.contract,
-                self.catalog,
-                self.subjects,
-                self.personas,
-                &standing,
-                &whole,
-                &program.fresh,
-                &pairs,
-            )
-            .await?;
+            let read_backs = build::prepare(&current, &self.setting, &standing, &whole, &program.fresh, &pairs).await?;
             let stage = Stage {
                 session: &current,
-                personas: self.personas,
+                personas: self.setting.personas,
                 standing: &standing,
                 read_backs: &read_backs,
                 stepwise: self.ground.stepwise,
@@ -284,11 +270,11 @@ impl Run<'_> {
             trial::begin(session, self.ground.target).await?;
         }
         if !self.ground.target {
-            return Ok(vec![true; self.subjects.len()]);
+            return Ok(vec![true; self.setting.subjects.len()]);
         }
-        let mut whole = Vec::with_capacity(self.subjects.len());
+        let mut whole = Vec::with_capacity(self.setting.subjects.len());
         let bound = self.options.bare_bound;
-        let counts = self.subjects.iter().map(|subject| {
+        let counts = self.setting.subjects.iter().map(|subject| {
             let name = crate::db::quote::table(&subject.table.name());
             format!("SELECT count(*)::text FROM (SELECT FROM {name} LIMIT {}) bounded", bound + 1)
         });
@@ -309,17 +295,17 @@ impl Run<'_> {
         whole: &[bool],
     ) -> Result<Program, Failure> {
         let mut plan = Plan::default();
-        for subject in 0..self.subjects.len() {
-            for persona in (0..self.personas.len()).filter(|&index| self.personas[index].tries) {
+        for (subject, &whole) in whole.iter().enumerate() {
+            for persona in (0..self.setting.personas.len()).filter(|&index| self.setting.personas[index].tries) {
                 let scene = Scene {
-                    contract: self.contract,
+                    contract: self.setting.contract,
                     maker,
                     world,
                     keys: &standing.keys,
                     sights: &standing.sights[subject],
                     subject,
                     persona,
-                    whole: whole[subject],
+                    whole,
                     truncates: !self.ground.target,
                 };
                 form::plan(&scene, &mut plan)?;
@@ -328,7 +314,7 @@ impl Run<'_> {
         if let Some(asked) = &self.options.repro {
             let planned = plan.attempts.iter().find(|planned| self.id(planned) == *asked);
             self.script = planned
-                .map(|planned| repro::script(asked, planned, world, self.subjects, self.personas))
+                .map(|planned| repro::script(asked, planned, world, self.setting.subjects, self.setting.personas))
                 .or(self.script.take());
         }
         let wanted = |id: &str| self.options.only.is_empty() || self.options.only.iter().any(|part| id.contains(part));
@@ -351,7 +337,7 @@ impl Run<'_> {
             let control = planned.control.map(&mut index_of);
             program.of_attempt.push((own, control));
         }
-        for (index, subject) in self.subjects.iter().enumerate().filter(|(index, _)| !whole[*index]) {
+        for (index, subject) in self.setting.subjects.iter().enumerate().filter(|(index, _)| !whole[*index]) {
             // Only on tables too large to be read whole: the keys that attempts insert under.
             let columns = key_columns(&subject.table);
             if let [_single] = columns.as_slice() {
@@ -368,8 +354,8 @@ impl Run<'_> {
     fn id(&self, planned: &Planned) -> String {
         format!(
             "{}/{}/{}/{}/{}",
-            self.subjects[planned.subject].access.table,
-            self.personas[planned.persona].name,
+            self.setting.subjects[planned.subject].access.table,
+            self.setting.personas[planned.persona].name,
             planned.standing,
             planned.command,
             planned.form
@@ -401,9 +387,9 @@ impl Run<'_> {
             });
             self.attempts.push(judge(&Case {
                 told,
-                contract: self.contract,
-                subject: &self.subjects[planned.subject],
-                persona: &self.personas[planned.persona],
+                contract: self.setting.contract,
+                subject: &self.setting.subjects[planned.subject],
+                persona: &self.setting.personas[planned.persona],
                 planned,
                 before: &sights[planned.subject][planned.persona],
                 observed: seen,

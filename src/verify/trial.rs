@@ -5,7 +5,7 @@ use crate::db::error::DbError;
 use crate::db::impersonate;
 use crate::db::session::{Prepared, Session, StatementResult};
 use crate::model::access::Standing as RowStanding;
-use crate::model::failure::{Failure, FailureKind};
+use crate::model::failure::Failure;
 use crate::verify::form::Who;
 use crate::verify::persona::Persona;
 use crate::verify::world::build::{Standing, parse_read_back};
@@ -123,7 +123,10 @@ impl Stage<'_> {
         // Whatever failed first is what came of it: to become someone, the statement, what was deferred. A refusal to
         // become someone says nothing of the statement, so it must not read as a refusal of it.
         let result = match became {
-            Ok(()) => result.and_then(|result| deferred.map(|()| result)),
+            Ok(()) => match (result, deferred) {
+                (Ok(_), Err(error)) => Err(error),
+                (result, _) => result,
+            },
             Err(error) if error.is_connection() => Err(error),
             Err(error) => {
                 Err(DbError { message: format!("the actor could not be impersonated: {error}"), ..unreadable() })
@@ -180,16 +183,5 @@ pub(crate) async fn begin(session: &Session, repeatable: bool) -> Result<(), Fai
              SET LOCAL statement_timeout = '30s'; SET LOCAL row_security = off; SAVEPOINT world"
         ))
         .await
-        .map_err(|error| {
-            if error.code == crate::db::sqlstate::READ_ONLY_TRANSACTION || error.message.contains("read-write") {
-                Failure::new(
-                    FailureKind::Connection,
-                    "the database takes no writes, and attempts must be able to write",
-                )
-                .note(error.to_string())
-                .help("verify the primary, or a scratch database (without --target)")
-            } else {
-                error.into_failure("the verification's transaction did not start")
-            }
-        })
+        .map_err(|error| error.into_failure("the verification's transaction did not start"))
 }

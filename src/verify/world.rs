@@ -5,13 +5,14 @@ pub(crate) mod insert;
 pub(crate) mod rows;
 pub(crate) mod values;
 
-use crate::model::access::{Standing, TableAccess};
-use crate::model::catalog::Table;
+use crate::model::access::{Contract, Standing, TableAccess};
+use crate::model::catalog::{Catalog, Table};
+use crate::verify::persona::Persona;
 use std::collections::BTreeMap;
 
 /// Which world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum WorldKind {
+pub(crate) enum WorldKind {
     /// Every row differs from every other in every column that can; each owner has a row of NULLs.
     Different,
     /// All rows of a table are equal but for keys and owner.
@@ -20,10 +21,10 @@ pub enum WorldKind {
 
 impl WorldKind {
     /// Both, in the order in which they are tried.
-    pub const ALL: [Self; 2] = [Self::Different, Self::Equal];
+    pub(crate) const ALL: [Self; 2] = [Self::Different, Self::Equal];
 
     /// What ids of this world's attempts end in: nothing for the first.
-    pub fn suffix(self) -> &'static str {
+    pub(crate) fn suffix(self) -> &'static str {
         match self {
             Self::Different => "",
             Self::Equal => "@equal",
@@ -36,6 +37,15 @@ impl WorldKind {
 pub(crate) struct Subject {
     pub(crate) access: TableAccess,
     pub(crate) table: Table,
+}
+
+/// What all worlds of a run share.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Setting<'a> {
+    pub(crate) contract: &'a Contract,
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) subjects: &'a [Subject],
+    pub(crate) personas: &'a [Persona],
 }
 
 /// A row of a world. `None` is NULL; other values are the server's input text.

@@ -3,8 +3,8 @@
 use crate::project::{Project, count, verdict};
 
 /// A fault: its SQL, attempts that must read as a leak or an over-denial, and the name of a finding.
-struct Fault {
-    sql: &'static str,
+struct Fault<'a> {
+    sql: &'a str,
     leaks: &'static [&'static str],
     over_denials: &'static [&'static str],
     finding: &'static str,
@@ -12,7 +12,7 @@ struct Fault {
     clean: &'static [&'static str],
 }
 
-fn check(fault: &Fault) {
+fn check(fault: &Fault<'_>) {
     let (code, report) = Project::with(fault.sql).verify(&["--engine", "local"]);
     assert_eq!(code, 1, "the fault was not noticed: {}\n{}", fault.sql, report["summary"]);
     for id in fault.leaks {
@@ -186,21 +186,34 @@ fn a_grant_revoked() {
 /// A trigger that fires only at commit, and as its owner: the attempt never commits, so it is made to fire.
 #[test]
 fn a_row_stolen_at_commit() {
+    let requests_only =
+        THIEF.replace("FOR EACH ROW", "FOR EACH ROW WHEN (current_setting('request.jwt.claims', true) <> '')");
     check(&Fault {
-        sql:
-            "CREATE FUNCTION public.steal() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
-              BEGIN
-                  UPDATE public.user_assistants SET user_id = NEW.user_id WHERE user_id <> NEW.user_id;
-                  RETURN NULL;
-              END $$;
-              CREATE CONSTRAINT TRIGGER steal AFTER INSERT ON public.user_assistants
-                  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.steal();",
+        sql: &requests_only,
         leaks: &["user_assistants/user/own/insert/plain"],
         over_denials: &[],
         finding: "leak",
         clean: &["documents"],
     });
 }
+
+/// The same for every insert, the world's own rows too: then nothing can be concluded, and it does not pass.
+#[test]
+fn rows_stolen_from_the_world_itself() {
+    let output = Project::with(THIEF).run(&["verify-rls", "--engine", "local"]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{error}");
+    assert!(error.contains("user_assistants"), "{error}");
+}
+
+const THIEF: &str =
+    "CREATE FUNCTION public.steal() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
+              BEGIN
+                  UPDATE public.user_assistants SET user_id = NEW.user_id WHERE user_id <> NEW.user_id;
+                  RETURN NULL;
+              END $$;
+              CREATE CONSTRAINT TRIGGER steal AFTER INSERT ON public.user_assistants
+                  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.steal();";
 
 #[test]
 fn a_condition_on_another_column() {

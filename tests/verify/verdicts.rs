@@ -103,7 +103,7 @@ fn an_attempt_is_repeated_in_psql() {
     assert!(!output.status.success(), "the count is told of rows of one's own");
     let output = project.run(&["verify-rls", "--database-url", &url, "--repro", "documents/user/other/select/all"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let shown = server.psql_as("migrator", &String::from_utf8(output.stdout).unwrap());
+    let shown = server.sql_as("migrator", &String::from_utf8(output.stdout).unwrap());
     assert!(shown.contains("made up"), "{shown}");
     let none = project.run(&["verify-rls", "--database-url", &url, "--repro", "no/such/attempt"]);
     assert_eq!(none.status.code(), Some(2));

@@ -1,3 +1,5 @@
+//! What connection strings and variables come to.
+
 use super::*;
 use crate::db::tls::{Roots, SslMode};
 use proptest::prelude::*;

@@ -1,15 +1,13 @@
 //! Puts a world into the database, and reads with the contract's reference query how its rows stand.
 
 use super::insert::{insert, key_expression};
-use super::{Seen, Sight, Subject, World, parse_standing};
+use super::{Seen, Setting, Sight, Subject, World, parse_standing};
 use crate::contract::reference;
 use crate::db::error::DbError;
 use crate::db::quote::{literal, table as quote_table};
 use crate::db::session::{Prepared, Session};
-use crate::model::access::Contract;
-use crate::model::catalog::Catalog;
+use crate::model::access::{Ownership, Standing as RowStanding};
 use crate::model::failure::{Failure, FailureKind};
-use crate::verify::persona::Persona;
 use futures::future::{join_all, try_join_all};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -60,7 +58,34 @@ pub(crate) async fn insert_rows(
         })?;
         keys.push(key);
     }
+    // What the rows' own deferred triggers do belongs to the world, and not to the first attempt that makes them fire.
+    let fired = session.batch("SET CONSTRAINTS ALL IMMEDIATE").await;
+    fired.map_err(|error| error.into_failure("what the world's rows deferred failed"))?;
     Ok(keys)
+}
+
+/// Makes sure that rows made as somebody's are that: a trigger may have given them to another.
+fn as_made(setting: &Setting<'_>, world: &World, keys: &[String], sights: &[Vec<Sight>]) -> Result<(), Failure> {
+    let moved = world.rows.iter().zip(keys).find(|(row, key)| {
+        let owned = matches!(setting.subjects[row.subject].access.ownership, Ownership::All(_) | Ownership::Any(_));
+        owned
+            && row.holder.is_some_and(|holder| {
+                let seen = sights[row.subject][holder].get(*key);
+                seen.is_none_or(|seen| seen.standing != RowStanding::Own)
+            })
+    });
+    match moved {
+        None => Ok(()),
+        Some((row, _)) => {
+            let table = &setting.subjects[row.subject].access.table;
+            Err(Failure::new(
+                FailureKind::Inconclusive,
+                format!("a row of {table} that was made as one account's belongs to another: nothing can be concluded"),
+            )
+            .note("a trigger changes the owner, or other rows' owners, whenever a row is inserted")
+            .help(format!("look at the triggers of {table} and at its default values")))
+        }
+    }
 }
 
 fn refused(error: &DbError, table: &str) -> Failure {
@@ -74,15 +99,8 @@ fn refused(error: &DbError, table: &str) -> Failure {
 
 /// The statement that reads a table back: locator, standing and key of each row; the standing is left out for rows
 /// whose locator is `known`.
-fn read_back_sql(
-    contract: &Contract,
-    catalog: &Catalog,
-    subject: &Subject,
-    uid: &str,
-    known: &[&str],
-    keys: Option<&[&str]>,
-) -> String {
-    let standing = reference::standing(contract, catalog, &subject.access, "r", uid);
+fn read_back_sql(setting: &Setting<'_>, subject: &Subject, uid: &str, known: &[&str], keys: Option<&[&str]>) -> String {
+    let standing = reference::standing(setting.contract, setting.catalog, &subject.access, "r", uid);
     let key = key_expression(&subject.table, "r.");
     let locator = "r.tableoid::text || r.ctid::text";
     let known: Vec<String> = known.iter().map(|locator| format!("\"{locator}\"")).collect();
@@ -104,7 +122,7 @@ pub(crate) struct ReadBack {
     pub(crate) key: String,
     pub(crate) locator: String,
     /// `None` where the locator was known.
-    pub(crate) standing: Option<crate::model::access::Standing>,
+    pub(crate) standing: Option<RowStanding>,
 }
 
 /// Parses the rows of a read-back statement; `None` where one is not understood.
@@ -126,27 +144,17 @@ pub(crate) fn parse_read_back(rows: Vec<Option<String>>) -> Option<Vec<ReadBack>
 /// Inconclusive where the reading role does not see a row that it made.
 pub(crate) async fn sights(
     session: &Session,
-    contract: &Contract,
-    catalog: &Catalog,
+    setting: &Setting<'_>,
     world: &World,
     keys: &[String],
-    subjects: &[Subject],
-    personas: &[Persona],
     whole: &[bool],
 ) -> Result<Vec<Vec<Sight>>, Failure> {
     let mut pairs = Vec::new();
-    for (index, subject) in subjects.iter().enumerate() {
+    for (index, subject) in setting.subjects.iter().enumerate() {
         let scope = scope(world, keys, index);
-        for persona in personas {
+        for persona in setting.personas {
             let uid = persona.uid_or_nobody();
-            pairs.push(read_back_sql(
-                contract,
-                catalog,
-                subject,
-                uid,
-                &[],
-                if whole[index] { None } else { Some(&scope) },
-            ));
+            pairs.push(read_back_sql(setting, subject, uid, &[], if whole[index] { None } else { Some(&scope) }));
         }
     }
     let results = try_join_all(pairs.iter().map(|sql| session.statement(sql))).await;
@@ -155,9 +163,9 @@ pub(crate) async fn sights(
     })?;
     let mut sights: Vec<Vec<Sight>> = Vec::new();
     let mut results = results.into_iter();
-    for (index, subject) in subjects.iter().enumerate() {
+    for (index, subject) in setting.subjects.iter().enumerate() {
         let mut of_subject = Vec::new();
-        for _persona in personas {
+        for _persona in setting.personas {
             let rows = results.next().map(|result| result.keys).unwrap_or_default();
             let rows = parse_read_back(rows).ok_or_else(|| unreadable(subject))?;
             let mut sight = Sight::new();
@@ -181,6 +189,7 @@ pub(crate) async fn sights(
         }
         sights.push(of_subject);
     }
+    as_made(setting, world, keys, &sights)?;
     Ok(sights)
 }
 
@@ -201,10 +210,7 @@ fn unreadable(subject: &Subject) -> Failure {
 /// The first error of the server.
 pub(crate) async fn prepare(
     session: &Session,
-    contract: &Contract,
-    catalog: &Catalog,
-    subjects: &[Subject],
-    personas: &[Persona],
+    setting: &Setting<'_>,
     standing: &Standing,
     whole: &[bool],
     fresh: &BTreeMap<usize, BTreeSet<String>>,
@@ -216,7 +222,7 @@ pub(crate) async fn prepare(
         let mut keys: Vec<&str> = sight.keys().map(String::as_str).collect();
         keys.extend(fresh.get(&subject).into_iter().flatten().map(String::as_str));
         let scope = if whole[subject] { None } else { Some(keys.as_slice()) };
-        read_back_sql(contract, catalog, &subjects[subject], personas[persona].uid_or_nobody(), &known, scope)
+        read_back_sql(setting, &setting.subjects[subject], setting.personas[persona].uid_or_nobody(), &known, scope)
     });
     let statements: Vec<String> = statements.collect();
     let prepared = try_join_all(statements.iter().map(|sql| session.prepare(sql)))

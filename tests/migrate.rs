@@ -1,0 +1,19 @@
+//! `migrate` and `status` against a real PostgreSQL: what is applied once and whole, what is refused and changes
+//! nothing, and what the errors say.
+
+#[path = "migrate/applying.rs"]
+mod applying;
+#[path = "migrate/engines.rs"]
+mod engines;
+#[path = "migrate/failing.rs"]
+mod failing;
+#[path = "migrate/locking.rs"]
+mod locking;
+#[path = "migrate/pooler.rs"]
+mod pooler;
+#[path = "migrate/refusing.rs"]
+mod refusing;
+#[path = "migrate/server.rs"]
+mod server;
+#[path = "migrate/trips.rs"]
+mod trips;

@@ -1,0 +1,163 @@
+//! A PostgreSQL of a test's own: in a temporary folder, gone when the test is. Shared by the test files through #[path].
+
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// The superuser's password; no output may hold it.
+pub const PASSWORD: &str = "cluster-secret-word";
+
+/// A running server: on a socket, where everyone is trusted, and on 127.0.0.1, where passwords are asked for.
+pub struct Cluster {
+    folder: tempfile::TempDir,
+    process: Child,
+    port: u16,
+}
+
+impl Cluster {
+    /// Starts one, and panics where there is none to start: a test that cannot run has not passed.
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        if let Some((uid, gid)) = owner() {
+            chown(folder.path(), Some(uid), Some(gid)).unwrap();
+        }
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let data = folder.path().join("data");
+        let made = as_owner("initdb")
+            .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "-D"])
+            .arg(&data)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
+        std::fs::write(data.join("pg_hba.conf"), "local all all trust\nhost all all all scram-sha-256\n").unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let process = as_owner("postgres")
+            .arg("-D")
+            .arg(&data)
+            .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k"])
+            .arg(folder.path())
+            .args(["-c", "fsync=off", "-c", "max_connections=100"])
+            .stderr(std::fs::File::create(folder.path().join("log")).unwrap())
+            .spawn()
+            .unwrap();
+        let mut cluster = Self { folder, process, port };
+        cluster.wait();
+        cluster.sql(&format!("ALTER ROLE postgres PASSWORD '{PASSWORD}'"));
+        cluster
+    }
+
+    fn wait(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !self.psql("postgres", "SELECT 1").status.success() {
+            let ended = self.process.try_wait().unwrap();
+            let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+            assert!(ended.is_none() && Instant::now() < deadline, "postgres did not start: {log}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The superuser's URL, with password, over TCP: what a CI service container gives.
+    pub fn url(&self) -> String {
+        format!("postgresql://postgres:{PASSWORD}@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// A role's URL on the socket, where no password is asked for.
+    pub fn url_as(&self, role: &str) -> String {
+        let folder = self.folder.path().display().to_string().replace('/', "%2F");
+        format!("postgresql://{role}@{folder}:{}/postgres", self.port)
+    }
+
+    fn psql(&self, role: &str, sql: &str) -> Output {
+        let mut psql = Command::new(binaries().join("psql"));
+        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", role, "-d", "postgres", "-h"]);
+        psql.arg(self.folder.path()).args(["-p", &self.port.to_string(), "-c", sql]).env_remove("PGOPTIONS");
+        psql.output().unwrap()
+    }
+
+    /// Runs SQL as superuser and gives what it prints.
+    pub fn sql(&self, sql: &str) -> String {
+        self.sql_as("postgres", sql)
+    }
+
+    /// Runs SQL as a role and gives what it prints.
+    pub fn sql_as(&self, role: &str, sql: &str) -> String {
+        let output = self.psql(role, sql);
+        assert!(output.status.success(), "{}\n{sql}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Everything in the database as pg_dump writes it, roles included; without sequences' values, which no rollback
+    /// takes back, and without pg_dump's own random words.
+    pub fn dump(&self) -> String {
+        let dump = |program: &str, args: &[&str]| {
+            let mut command = Command::new(binaries().join(program));
+            command.args(["-U", "postgres", "-h"]).arg(self.folder.path()).args(["-p", &self.port.to_string()]);
+            let output = command.args(args).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let both = dump("pg_dump", &["postgres"]) + &dump("pg_dumpall", &["--globals-only", "--no-role-passwords"]);
+        let own = |line: &&str| !line.contains("restrict ") && !line.starts_with("SELECT pg_catalog.setval");
+        both.lines().filter(own).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The folder of its socket.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // SIGINT is a fast shutdown; SIGKILL, all that std can send, would leave shared memory behind.
+        let _sent = Command::new("kill").args(["-INT", &self.process.id().to_string()]).status();
+        let _ended = self.process.wait();
+    }
+}
+
+/// A program of the server, to be run as whoever owns clusters.
+pub fn as_owner(program: &str) -> Command {
+    let mut command = Command::new(binaries().join(program));
+    command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
+    if let Some((uid, gid)) = owner() {
+        command.uid(uid).gid(gid);
+    }
+    command
+}
+
+/// Where initdb and postgres are: PGBIN, PATH, or where Debian and Homebrew put them.
+pub fn binaries() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let known = (15..=18).rev().flat_map(|version| {
+        [
+            PathBuf::from(format!("/usr/lib/postgresql/{version}/bin")),
+            PathBuf::from(format!("/opt/homebrew/opt/postgresql@{version}/bin")),
+        ]
+    });
+    std::env::var_os("PGBIN")
+        .map(PathBuf::from)
+        .into_iter()
+        .chain(std::env::split_paths(&path))
+        .chain(known)
+        .find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
+        .expect("this test needs initdb and postgres: install PostgreSQL 15 or newer, or set PGBIN")
+}
+
+/// Whom to run the server as where we are root, which PostgreSQL refuses.
+pub fn owner() -> Option<(u32, u32)> {
+    let root = std::fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0);
+    root.then(|| {
+        let id = |flag: &str| {
+            let output = Command::new("id").args([flag, "postgres"]).output().unwrap();
+            String::from_utf8(output.stdout)
+                .unwrap()
+                .trim()
+                .parse()
+                .expect("as root, this test needs the user postgres")
+        };
+        (id("-u"), id("-g"))
+    })
+}
