@@ -2,9 +2,14 @@
 
 mod support;
 
+use chartchek_db::db::connect::connect;
 use chartchek_db::db::session::Session;
 use chartchek_db::model::failure::Failure;
+use chartchek_db::server::local::{self, Access, Account, Cluster};
 use chartchek_db::server::{EngineChoice, Regime, Scratch, scratch};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use support::{one, sqlstate};
 
@@ -158,24 +163,39 @@ async fn the_embedded_engine_refuses_functions_that_catch_exceptions() {
 }
 
 #[tokio::test]
-async fn databases_of_killed_processes_are_dropped() {
-    let scratch = make(EngineChoice::Local, "leftover").await;
-    let superuser = scratch.connect_superuser().await.unwrap();
-    superuser.batch("CREATE DATABASE scratch_of_a_killed_process").await.unwrap();
-    superuser.close().await;
-    drop(scratch);
-    // Others may be using the server at this moment: what is left goes once nobody does.
+async fn what_a_killed_process_leaves_is_dropped_by_the_next_and_the_last_stops_the_server() {
+    // A cache of its own: elsewhere other processes may be using the server at this moment.
+    let cache = tempfile::tempdir().unwrap();
+    fs::set_permissions(cache.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let mut verify = Command::new(env!("CARGO_BIN_EXE_chartchek-db"));
+    verify.args(["verify-rls", "--engine", "local"]).env("CHARTCHEK_DB_CACHE", cache.path());
+    verify.current_dir(support::project()).stdout(Stdio::null()).stderr(Stdio::null());
+
+    let mut killed = verify.spawn().unwrap();
+    let left = "SELECT count(*) FROM pg_database WHERE datname LIKE 'scratch\\_%'";
     let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(60) {
-        let scratch = make(EngineChoice::Local, "leftover").await;
-        let session = scratch.connect().await.unwrap();
-        if one(&session, "SELECT count(*) FROM pg_database WHERE datname = 'scratch_of_a_killed_process'").await == "0"
-        {
-            return;
+    let cluster = loop {
+        assert!(start.elapsed() < Duration::from_secs(60), "no scratch database was made");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let Some(folder) = fs::read_dir(cache.path()).unwrap().next() else { continue };
+        let installation = local::find_or_fail().unwrap();
+        let cluster = Cluster::new(installation, Account::current().unwrap(), folder.unwrap().path(), Access::Private);
+        let Ok(session) = connect(&cluster.conninfo("postgres", "postgres")).await else { continue };
+        if one(&session, left).await == "1" {
+            break cluster;
         }
-        session.close().await;
-        drop(scratch);
-        tokio::time::sleep(Duration::from_millis(300)).await;
-    }
-    panic!("it is still there");
+    };
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert!(cluster.is_running());
+    let session = connect(&cluster.conninfo("postgres", "postgres")).await.unwrap();
+    assert_eq!(one(&session, left).await, "1", "nothing was left: this test could not fail");
+    session.close().await;
+
+    assert!(verify.status().unwrap().success());
+    assert!(!cluster.is_running(), "the last process left the server running");
+    let session = cluster.ready().await.unwrap();
+    assert_eq!(one(&session, left).await, "0");
+    session.close().await;
+    cluster.stop();
 }

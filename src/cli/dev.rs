@@ -57,35 +57,35 @@ struct WhereArgs {
 
 #[derive(Debug, clap::Args)]
 struct UpArgs {
-    #[command(flatten)]
-    place: WhereArgs,
     /// Stop after the stand-in for Supabase: migrate and seed nothing
     #[arg(long, requires = "database_url")]
     stand_in_only: bool,
-    /// Default privileges: explicit (Supabase since 2026) or legacy
-    #[arg(long, value_name = "REGIME", default_value = "explicit")]
-    regime: Regime,
+    /// Default privileges of a database that is made: explicit (Supabase since 2026, the default) or legacy
+    #[arg(long, value_name = "REGIME")]
+    regime: Option<Regime>,
+    #[command(flatten)]
+    place: WhereArgs,
 }
 
 #[derive(Debug, clap::Args)]
 struct DownArgs {
-    #[command(flatten)]
-    place: WhereArgs,
     /// Remove the data too
     #[arg(long, conflicts_with = "database_url")]
     delete: bool,
+    #[command(flatten)]
+    place: WhereArgs,
 }
 
 #[derive(Debug, clap::Args)]
 struct PsqlArgs {
-    #[command(flatten)]
-    place: WhereArgs,
     /// A development user (name, e-mail address or id), or anon or service: with their role and their claims
     #[arg(long = "as", value_name = "USER")]
     who: Option<String>,
     /// Passed on to psql
     #[arg(last = true, value_name = "PSQL ARGUMENT")]
     rest: Vec<String>,
+    #[command(flatten)]
+    place: WhereArgs,
 }
 
 #[derive(Debug, clap::Args)]

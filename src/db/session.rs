@@ -70,6 +70,7 @@ impl Session {
     }
 
     /// Keeps `guard` for as long as the session lives.
+    #[cfg(feature = "embedded")]
     pub(crate) fn hold(&mut self, guard: impl Any + Send + Sync) {
         self.held = Some(Box::new(guard));
     }

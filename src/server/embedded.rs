@@ -52,12 +52,16 @@ pub(crate) async fn scratch(
     };
     let mut session = scratch.connect_superuser().await?;
     scratch.name = format!("embedded PostgreSQL {}", version(&session).await?);
-    stand_in::install(&session, regime, None).await?;
-    become_migrator(&session).await?;
-    fill(&mut session).await?;
-    refuse_catching_functions(&session).await?;
+    let filled = async {
+        stand_in::install(&session, regime, None).await?;
+        become_migrator(&session).await?;
+        fill(&mut session).await?;
+        refuse_catching_functions(&session).await
+    }
+    .await;
+    // Closed on failure too: the server ends when its connection does.
     session.close().await;
-    Ok(scratch)
+    filled.map(|()| scratch)
 }
 
 /// Blocking: unpacks the files of a fresh cluster and starts its server on a socket beside them.

@@ -143,17 +143,8 @@ pub async fn install(session: &Session, regime: Regime, migrator_password: Optio
             .help("rename or drop that role, or use another server"));
     }
 
-    // One transaction under the lock that roles.sql takes: installations wait for each other on the whole cluster.
-    let script = format!("BEGIN;\n{ROLES}\n{SCHEMAS}\n{AUTH}\n{}\nCOMMIT;", regime.sql());
-    let mut attempt = 1;
-    while let Err(error) = session.batch(&script).await {
-        rollback(session).await?;
-        if attempt == ATTEMPTS || !RACES.contains(&error.code.as_str()) {
-            return Err(error.into_failure("the stand-in could not be installed"));
-        }
-        tokio::time::sleep(Duration::from_millis(20 * u64::from(attempt))).await;
-        attempt += 1;
-    }
+    let script = format!("{ROLES}\n{SCHEMAS}\n{AUTH}\n{}", regime.sql());
+    alone(session, &script).await.map_err(|error| error.into_failure("the stand-in could not be installed"))?;
     check_roles(session).await?;
     if let Some(password) = migrator_password {
         set_password(session, MIGRATOR, password).await?;
@@ -169,7 +160,23 @@ pub async fn install(session: &Session, regime: Regime, migrator_password: Optio
 pub async fn set_password(session: &Session, role: &str, password: &str) -> Result<(), Failure> {
     let verifier = postgres_protocol::password::scram_sha_256(password.as_bytes());
     let sql = format!("ALTER ROLE {} PASSWORD {}", quote::identifier(role), quote::literal(&verifier));
-    session.batch(&sql).await.map_err(|error| error.into_failure(&format!("the password of {role} could not be set")))
+    alone(session, &sql).await.map_err(|error| error.into_failure(&format!("the password of {role} could not be set")))
+}
+
+/// Runs statements that touch roles in one transaction, under a lock that holds on the whole cluster: advisory locks
+/// reach no other database. Whoever changes roles without it is met by trying again.
+async fn alone(session: &Session, sql: &str) -> Result<(), DbError> {
+    let script = format!("BEGIN; LOCK TABLE pg_catalog.pg_authid IN SHARE ROW EXCLUSIVE MODE;\n{sql};\nCOMMIT;");
+    let mut attempt = 1;
+    loop {
+        let Err(error) = session.batch(&script).await else { return Ok(()) };
+        session.batch("ROLLBACK").await?;
+        if attempt == ATTEMPTS || !RACES.contains(&error.code.as_str()) {
+            return Err(error);
+        }
+        tokio::time::sleep(Duration::from_millis(20 * u64::from(attempt))).await;
+        attempt += 1;
+    }
 }
 
 /// How `role` connects where the superuser's `target` does, and its password. The password is derived from the
@@ -232,9 +239,4 @@ async fn check_roles(session: &Session) -> Result<(), Failure> {
         "roles of this server have Supabase's names and are not like Supabase's",
     );
     Err(wrong.fold(failure, Failure::note).help("use a server without these roles, or drop them there"))
-}
-
-async fn rollback(session: &Session) -> Result<(), Failure> {
-    let outcome: Result<(), DbError> = session.batch("ROLLBACK").await;
-    outcome.map_err(|error| error.into_failure("the stand-in could not be installed"))
 }

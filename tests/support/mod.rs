@@ -1,23 +1,28 @@
-//! What the tests of real servers share: the project's migrations, its development data, one value of a query.
+//! What the tests of real servers share: a server of one's own, the project's files, one value of a query.
 #![expect(dead_code, reason = "each test file takes what it needs")]
 
+use chartchek_db::db::connect::connect;
 use chartchek_db::db::session::Session;
 use chartchek_db::model::failure::Failure;
+use chartchek_db::server::local::{self, Access, Account, Cluster};
+use chartchek_db::server::stand_in;
 use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// The project's own folder.
-pub fn project() -> &'static Path {
+pub(crate) fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// The development data.
-pub fn development() -> String {
+pub(crate) fn development() -> String {
     fs::read_to_string(project().join("fixtures/development.sql")).unwrap()
 }
 
 /// The migrations, in their order.
-pub fn migrations() -> Vec<String> {
+pub(crate) fn migrations() -> Vec<String> {
     let mut paths: Vec<_> =
         fs::read_dir(project().join("migrations")).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
@@ -28,7 +33,7 @@ pub fn migrations() -> Vec<String> {
 ///
 /// # Errors
 /// The first statement's.
-pub async fn migrate(session: &mut Session) -> Result<(), Failure> {
+pub(crate) async fn migrate(session: &mut Session) -> Result<(), Failure> {
     for text in migrations() {
         session.batch(&text).await.map_err(|error| error.into_failure("a migration failed"))?;
     }
@@ -36,12 +41,63 @@ pub async fn migrate(session: &mut Session) -> Result<(), Failure> {
 }
 
 /// The first column of the first row, as text; `NULL` for a null, `(no row)` for none.
-pub async fn one(session: &Session, sql: &str) -> String {
+pub(crate) async fn one(session: &Session, sql: &str) -> String {
     let rows = session.text_rows(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     rows.first().map_or("(no row)".to_owned(), |row| row[0].clone().unwrap_or_else(|| "NULL".to_owned()))
 }
 
 /// The SQLSTATE that a statement fails with; `00000` where it doesn't.
-pub async fn sqlstate(session: &Session, sql: &str) -> String {
+pub(crate) async fn sqlstate(session: &Session, sql: &str) -> String {
     session.batch(sql).await.map_or_else(|error| error.code, |()| "00000".to_owned())
+}
+
+/// A plain PostgreSQL of one test's own, stopped and removed with it; the superuser is `postgres`.
+pub(crate) struct Server {
+    cluster: Cluster,
+    port: u16,
+    folder: tempfile::TempDir,
+}
+
+/// The superuser's password: with a space, which must be encoded, and to be looked for in output.
+pub(crate) const PASSWORD: &str = "pass word";
+
+impl Server {
+    /// Starts it on 127.0.0.1 too, where it asks for a password.
+    pub(crate) async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        // The server's account, where the tests run as root, must get through.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        let cluster = Cluster::new(
+            local::find_or_fail().unwrap_or_else(|failure| panic!("this test needs PostgreSQL: {failure:?}")),
+            Account::current().unwrap(),
+            folder.path().join("cluster"),
+            Access::Loopback(port),
+        );
+        let superuser = cluster.ready().await.unwrap_or_else(|failure| panic!("{failure:?}"));
+        stand_in::set_password(&superuser, "postgres", PASSWORD).await.unwrap();
+        superuser.close().await;
+        Self { cluster, port, folder }
+    }
+
+    /// As a user of a database, through the socket, where no password is asked for.
+    pub(crate) async fn connect(&self, user: &str, database: &str) -> Session {
+        connect(&self.cluster.conninfo(user, database)).await.unwrap_or_else(|failure| panic!("{user}: {failure:?}"))
+    }
+
+    /// The superuser's URL.
+    pub(crate) fn url(&self, database: &str) -> String {
+        format!("postgresql://postgres:{}@127.0.0.1:{}/{database}", PASSWORD.replace(' ', "%20"), self.port)
+    }
+
+    /// A folder that lives as long.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.cluster.stop();
+    }
 }

@@ -67,11 +67,12 @@ pub(super) async fn up(target: &Conninfo, args: &UpArgs, anew: bool, output: &Ou
     if found.supabase {
         output.note("a local Supabase stack: it needs no stand-in");
     } else {
+        let regime = args.regime.unwrap_or_default();
         let (_, password) = stand_in::login(target, MIGRATOR);
-        stand_in::install(&superuser, args.regime, Some(&password)).await?;
+        stand_in::install(&superuser, regime, Some(&password)).await?;
         let (_, password) = stand_in::login(target, AUTHENTICATOR);
         stand_in::set_password(&superuser, AUTHENTICATOR, &password).await?;
-        output.note(&format!("the stand-in for Supabase is installed, with {} default privileges", args.regime));
+        output.note(&format!("the stand-in for Supabase is installed, with {regime} default privileges"));
     }
     superuser.close().await;
     let migrator = migrator(target, &found);
@@ -83,8 +84,9 @@ pub(super) async fn up(target: &Conninfo, args: &UpArgs, anew: bool, output: &Ou
         output.note(&migrated(&session, &project).await?);
         session.close().await;
     }
-    // Alone on standard output, so that a script can take it.
-    output.line(&migrator.url());
+    // Alone on standard output, so that a script can take it. A password that the user gave is not repeated.
+    let shown = if found.supabase { migrator.with_user_password(migrator.user(), None) } else { migrator };
+    output.line(&shown.url());
     Ok(())
 }
 

@@ -23,13 +23,19 @@ async fn open(project: &Project) -> Result<Development, Failure> {
     })?
 }
 
-pub(super) async fn up(project: &Project, regime: Regime, anew: bool, output: &Output) -> Result<(), Failure> {
+pub(super) async fn up(project: &Project, regime: Option<Regime>, anew: bool, output: &Output) -> Result<(), Failure> {
     let mut development = open(project).await?;
     let server = development.start().await?;
     if anew {
         development.drop_database(&server).await?;
     }
     if development.has_database(&server).await? {
+        if let Some(regime) = regime {
+            return Err(Failure::usage(
+                "the development database is there already, with the default privileges that it was made with",
+            )
+            .help(format!("`chartchek-db dev reset --regime {regime}` makes it anew")));
+        }
         let mut session = development.connect().await?;
         migrate_and_seed(&mut session, project)
             .await
@@ -37,7 +43,7 @@ pub(super) async fn up(project: &Project, regime: Regime, anew: bool, output: &O
         session.close().await;
     } else {
         let fill = async |session: &mut Session| migrate_and_seed(session, project).await;
-        development.make_database(&server, regime, &key(project), fill).await?;
+        development.make_database(&server, regime.unwrap_or_default(), &key(project), fill).await?;
     }
     server.close().await;
 

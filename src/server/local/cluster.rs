@@ -7,11 +7,12 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::server::local::account::Account;
 use crate::server::local::installation::Installation;
 use sha2::{Digest, Sha256};
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The number in the socket's name, where there is no TCP.
@@ -19,6 +20,8 @@ const SOCKET_PORT: u16 = 5432;
 /// A socket's path must fit 103 bytes on macOS (107 on Linux), its name included.
 const LONGEST_SOCKET_FOLDER: usize = 80;
 const START_DEADLINE: Duration = Duration::from_secs(30);
+/// Once, and once more where a server that was just stopping was in the way.
+const STARTS: usize = 2;
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(4);
 
@@ -79,7 +82,8 @@ impl Cluster {
     /// Connection: `initdb` or the server failed; notes hold what they said.
     pub async fn ready(&self) -> Result<Session, Failure> {
         match self.try_ready().await {
-            Err(failure) if self.access == Access::Private && self.exists() => {
+            // One that answers is only busy.
+            Err(failure) if self.access == Access::Private && self.exists() && !self.is_running() => {
                 tracing::warn!("the cached cluster is made anew: {failure}");
                 self.stop();
                 fs::remove_dir_all(self.data()).map_err(|error| self.broken("can't be removed", &error))?;
@@ -95,19 +99,21 @@ impl Cluster {
         }
         let superuser = self.conninfo("postgres", "postgres");
         let deadline = Instant::now() + START_DEADLINE;
+        let mut started: Option<Child> = None;
         let mut starts = 0;
         loop {
             let failure = match connect(&superuser).await {
                 Ok(session) => return Ok(session),
                 Err(failure) => failure,
             };
-            // Without this file no server is starting, running or stopping here. A stale one is the server's own
-            // business: it is started once whatever the file says.
-            let running = self.data().join("postmaster.pid").exists();
-            if starts == 0 || (!running && starts < 2) {
-                self.start()?;
+            let starting = started.as_mut().is_some_and(|server| matches!(server.try_wait(), Ok(None)));
+            // While this file is there, a server that was started before may still be starting, or stopping. It may be
+            // stale, too: which, only a server that is started can tell.
+            let other = starts > 0 && self.data().join("postmaster.pid").exists();
+            if !starting && !other && starts < STARTS {
+                started = Some(self.start()?);
                 starts += 1;
-            } else if !running || Instant::now() > deadline {
+            } else if (!starting && !other) || Instant::now() > deadline {
                 return Err(self.log_tail().into_iter().fold(failure, |failure, line| failure.note(line)).help(
                     format!("the cluster is in {}; removing it makes the tool start afresh", self.folder.display()),
                 ));
@@ -124,8 +130,8 @@ impl Cluster {
 
     /// Stops the server, if it runs, and waits for it. What goes wrong is logged: the next start meets it again.
     pub fn stop(&self) {
-        let mut command = self.pg_ctl();
-        command.args(["stop", "-W", "-s", "-m", "fast"]);
+        let mut command = self.account.command(&self.installation.program("pg_ctl"));
+        command.arg("-D").arg(self.data()).args(["stop", "-W", "-s", "-m", "fast"]);
         if let Err(failure) = run(&mut command) {
             tracing::info!("{failure}");
         }
@@ -169,12 +175,6 @@ impl Cluster {
         PathBuf::from(format!("/tmp/chartchek-db-{}-{short}", self.account.uid()))
     }
 
-    fn pg_ctl(&self) -> Command {
-        let mut command = self.account.command(&self.installation.program("pg_ctl"));
-        command.arg("-D").arg(self.data());
-        command
-    }
-
     /// Makes the data folder beside its place and moves it there: a half-made one is never found.
     fn make(&self) -> Result<(), Failure> {
         let broken = |error: io::Error| self.broken("can't be made", &error);
@@ -206,18 +206,19 @@ impl Cluster {
         fs::rename(&unfinished, self.data()).map_err(broken)
     }
 
-    fn start(&self) -> Result<(), Failure> {
+    /// The server outlives this process, and is in a process group of its own: Ctrl-C here stops it under no one else.
+    fn start(&self) -> Result<Child, Failure> {
         let broken = |error: io::Error| self.broken("can't be started", &error);
         self.socket_folder_of_ours().map_err(broken)?;
         let settings = self.data().join("chartchek-db.conf");
         fs::write(&settings, self.settings()).map_err(broken)?;
         self.account.own(&settings).map_err(broken)?;
         // Only this start's lines are of interest.
-        fs::write(self.log(), "").map_err(broken)?;
-        self.account.own(&self.log()).map_err(broken)?;
-        // -W: it waits in steps of a tenth of a second, our own connections in smaller ones. pg_ctl puts the server in
-        // a session of its own, so that Ctrl-C here does not stop it under another process.
-        run(self.pg_ctl().args(["start", "-W", "-s", "-l"]).arg(self.log()))
+        let log = File::create(self.log()).map_err(broken)?;
+        let mut command = self.account.command(&self.installation.program("postgres"));
+        command.arg("-D").arg(self.data()).process_group(0);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        command.spawn().map_err(broken)
     }
 
     /// Makes the folder of the socket. In a shared place someone else may have made it first: then it isn't used.
@@ -266,7 +267,6 @@ impl Cluster {
 /// Runs a program of PostgreSQL's to its end; its standard error becomes the failure's notes.
 fn run(command: &mut Command) -> Result<(), Failure> {
     let name = Path::new(command.get_program()).display().to_string();
-    // No pipe for standard output: a server that is started would keep it open.
     let failed = |notes: &str| {
         let failure = Failure::new(FailureKind::Connection, format!("{name} failed"));
         notes.lines().filter(|line| !line.trim().is_empty()).take(8).fold(failure, Failure::note)

@@ -41,7 +41,7 @@ pub(crate) async fn scratch(
     let server = cluster.ready().await?;
     if alone {
         // Nobody uses the server: what is left is of processes that were killed.
-        template::drop_databases(&server, "datname LIKE 'scratch\\_%' OR datname LIKE 'building\\_%'", 0).await?;
+        template::drop_databases(&server, "datname LIKE 'scratch\\_%'", 0).await?;
     }
     let template = template::ensure(&cluster, &server, regime, template_key, fill).await?;
     let Installation { bin, version, .. } = cluster.installation();

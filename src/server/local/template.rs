@@ -27,6 +27,8 @@ pub(super) async fn ensure(
 ) -> Result<String, Failure> {
     let template = template_name(regime, key);
     if !exists(server, &template).await? {
+        // Nobody else is making one: these are of processes that were killed.
+        drop_databases(server, "datname LIKE 'building\\_%'", 0).await?;
         drop_databases(server, "datname LIKE 'template\\_%'", MAX_TEMPLATES - 1).await?;
         make_template(cluster, server, &template, regime, fill).await?;
     }
