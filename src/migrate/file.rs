@@ -4,7 +4,7 @@ use crate::contract::project::Project;
 use crate::migrate::sql::{self, Script};
 use crate::model::failure::Failure;
 use crate::model::source::{Place, SourceFile};
-use refinery_core::Migration;
+use refinery::Migration;
 
 /// One migration file.
 #[derive(Debug, Clone)]

@@ -13,8 +13,8 @@ use crate::migrate::plan::Plan;
 use crate::migrate::sql::{self, Script};
 use crate::model::failure::{Failure, FailureKind};
 use rand::Rng;
+use refinery::{AsyncMigrate, Migration, Runner};
 use refinery_core::traits::r#async::{AsyncQuery, AsyncTransaction};
-use refinery_core::{AsyncMigrate, Migration, Runner};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! What goes well: applied once, recorded as refinery records, and nothing leaks from file to file.
 
 use crate::server::{Database, Project, run};
-use refinery_core::Migration;
+use refinery::Migration;
 
 const HISTORY: &str =
     "SELECT string_agg(version::text, ',' ORDER BY version) FROM chartchek_meta.refinery_schema_history";

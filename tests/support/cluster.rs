@@ -3,15 +3,15 @@
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// The superuser's password; no output may hold it.
-pub const PASSWORD: &str = "cluster-secret-word";
+pub(crate) const PASSWORD: &str = "cluster-secret-word";
 
 /// A running server: on a socket, where everyone is trusted, and on 127.0.0.1, where passwords are asked for.
-pub struct Cluster {
+pub(crate) struct Cluster {
     folder: tempfile::TempDir,
     process: Child,
     port: u16,
@@ -19,7 +19,7 @@ pub struct Cluster {
 
 impl Cluster {
     /// Starts one, and panics where there is none to start: a test that cannot run has not passed.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         if let Some((uid, gid)) = owner() {
             chown(folder.path(), Some(uid), Some(gid)).unwrap();
@@ -60,12 +60,12 @@ impl Cluster {
     }
 
     /// The superuser's URL, with password, over TCP: what a CI service container gives.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("postgresql://postgres:{PASSWORD}@127.0.0.1:{}/postgres", self.port)
     }
 
     /// A role's URL on the socket, where no password is asked for.
-    pub fn url_as(&self, role: &str) -> String {
+    pub(crate) fn url_as(&self, role: &str) -> String {
         let folder = self.folder.path().display().to_string().replace('/', "%2F");
         format!("postgresql://{role}@{folder}:{}/postgres", self.port)
     }
@@ -78,12 +78,12 @@ impl Cluster {
     }
 
     /// Runs SQL as superuser and gives what it prints.
-    pub fn sql(&self, sql: &str) -> String {
+    pub(crate) fn sql(&self, sql: &str) -> String {
         self.sql_as("postgres", sql)
     }
 
     /// Runs SQL as a role and gives what it prints.
-    pub fn sql_as(&self, role: &str, sql: &str) -> String {
+    pub(crate) fn sql_as(&self, role: &str, sql: &str) -> String {
         let output = self.psql(role, sql);
         assert!(output.status.success(), "{}\n{sql}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
@@ -91,7 +91,7 @@ impl Cluster {
 
     /// Everything in the database as pg_dump writes it, roles included; without sequences' values, which no rollback
     /// takes back, and without pg_dump's own random words.
-    pub fn dump(&self) -> String {
+    pub(crate) fn dump(&self) -> String {
         let dump = |name: &str, args: &[&str]| {
             let mut command = Command::new(program(name));
             command.args(["-U", "postgres", "-h"]).arg(self.folder.path()).args(["-p", &self.port.to_string()]);
@@ -102,11 +102,6 @@ impl Cluster {
         let both = dump("pg_dump", &["postgres"]) + &dump("pg_dumpall", &["--globals-only", "--no-role-passwords"]);
         let own = |line: &&str| !line.contains("restrict ") && !line.starts_with("SELECT pg_catalog.setval");
         both.lines().filter(own).collect::<Vec<_>>().join("\n")
-    }
-
-    /// The folder of its socket.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
     }
 }
 
@@ -119,7 +114,7 @@ impl Drop for Cluster {
 }
 
 /// A program of the server, to be run as whoever owns clusters.
-pub fn as_owner(name: &str) -> Command {
+pub(crate) fn as_owner(name: &str) -> Command {
     let mut command = Command::new(program(name));
     command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
     if let Some((uid, gid)) = owner() {
@@ -129,7 +124,7 @@ pub fn as_owner(name: &str) -> Command {
 }
 
 /// A program of PostgreSQL: in PGBIN, on PATH, or where Debian and Homebrew put it.
-pub fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let known = (15..=18).rev().flat_map(|version| {
         [
@@ -148,7 +143,7 @@ pub fn program(name: &str) -> PathBuf {
 }
 
 /// Whom to run the server as where we are root, which PostgreSQL refuses.
-pub fn owner() -> Option<(u32, u32)> {
+pub(crate) fn owner() -> Option<(u32, u32)> {
     let root = std::fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0);
     root.then(|| {
         let id = |flag: &str| {

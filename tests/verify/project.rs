@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// A copy of the project's files in a folder of its own.
-pub struct Project {
+pub(crate) struct Project {
     folder: tempfile::TempDir,
 }
 
 impl Project {
     /// As it is.
-    pub fn copy() -> Self {
+    pub(crate) fn copy() -> Self {
         let folder = tempfile::tempdir().unwrap();
         for part in ["migrations", "policies"] {
             let to = folder.path().join(part);
@@ -26,7 +26,7 @@ impl Project {
     }
 
     /// With SQL added to the last migration.
-    pub fn with(sql: &str) -> Self {
+    pub(crate) fn with(sql: &str) -> Self {
         let project = Self::copy();
         let last = project.path("migrations/V007__policies.sql");
         let text = fs::read_to_string(&last).unwrap();
@@ -35,19 +35,19 @@ impl Project {
     }
 
     /// A file of it.
-    pub fn path(&self, file: &str) -> PathBuf {
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
         self.folder.path().join(file)
     }
 
     /// Runs `chartchek-db` on it, with nothing of the environment that could choose a database.
-    pub fn run(&self, args: &[&str]) -> Output {
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
         let mut command = binary();
         command.args(args).arg("--project").arg(self.folder.path());
         command.output().unwrap()
     }
 
     /// Runs `verify-rls --format json` on a scratch database; the exit code and the report.
-    pub fn verify(&self, args: &[&str]) -> (i32, Value) {
+    pub(crate) fn verify(&self, args: &[&str]) -> (i32, Value) {
         let mut all = vec!["verify-rls", "--format", "json"];
         all.extend(args);
         report(&self.run(&all))
@@ -55,7 +55,7 @@ impl Project {
 }
 
 /// The binary, with an environment that names no database.
-pub fn binary() -> Command {
+pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_chartchek-db"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PG") && name != "PGBIN") {
         command.env_remove(name);
@@ -65,7 +65,7 @@ pub fn binary() -> Command {
 }
 
 /// The exit code and the JSON report of a run.
-pub fn report(output: &Output) -> (i32, Value) {
+pub(crate) fn report(output: &Output) -> (i32, Value) {
     let text = String::from_utf8_lossy(&output.stdout);
     let report = serde_json::from_str(&text).unwrap_or_else(|error| {
         panic!("no report ({error}): {text}\n{}", String::from_utf8_lossy(&output.stderr));
@@ -74,12 +74,12 @@ pub fn report(output: &Output) -> (i32, Value) {
 }
 
 /// A count of the report's summary.
-pub fn count(report: &Value, name: &str) -> u64 {
+pub(crate) fn count(report: &Value, name: &str) -> u64 {
     report["summary"][name].as_u64().unwrap()
 }
 
 /// The verdict of one attempt.
-pub fn verdict<'a>(report: &'a Value, id: &str) -> &'a str {
+pub(crate) fn verdict<'a>(report: &'a Value, id: &str) -> &'a str {
     let attempts = report["attempts"].as_array().unwrap();
     let attempt = attempts.iter().find(|attempt| attempt["id"] == id);
     attempt.unwrap_or_else(|| panic!("no attempt {id}"))["verdict"].as_str().unwrap()

@@ -5,7 +5,7 @@ use crate::project::{Project, binary, count, report, verdict};
 use crate::verdicts::verdicts;
 
 /// A prepared, migrated and seeded database on a server of its own, and the migrator's URL.
-pub fn prepared() -> (Cluster, String) {
+pub(crate) fn prepared() -> (Cluster, String) {
     let server = Cluster::start();
     let up = binary().args(["dev", "up", "--database-url", &server.url()]).output().unwrap();
     assert!(up.status.success(), "{}", String::from_utf8_lossy(&up.stderr));

@@ -37,7 +37,7 @@ fn held(args: &[&str]) -> Value {
 }
 
 /// Id -> outcome and verdict.
-pub fn verdicts(report: &Value) -> BTreeMap<String, (String, String)> {
+pub(crate) fn verdicts(report: &Value) -> BTreeMap<String, (String, String)> {
     let attempts = report["attempts"].as_array().unwrap();
     let verdicts: BTreeMap<_, _> = attempts
         .iter()
