@@ -31,8 +31,7 @@ pub async fn drift(made: &Session, target: &Session, contract: &Contract) -> Res
     let scope = facts::scope(made, contract, own.min(other)).await?;
     let expected = facts::read(made, &scope).await?;
     let found = facts::read(target, &scope).await?;
-    let how = Comparison { loose: own != other, parts: false };
-    let findings = difference::compare(&expected, &found, how).iter().map(|one| finding(one, &found)).collect();
+    let findings = findings(&expected, &found, own != other);
     let mut not_tried = vec![NotRun {
         what: "schemas other than the project's".to_owned(),
         why: format!("compared are {}", scope.schemas.join(", ")),
@@ -40,10 +39,18 @@ pub async fn drift(made: &Session, target: &Session, contract: &Contract) -> Res
     if own != other {
         not_tried.push(NotRun {
             what: "white space, parentheses and letter case in definitions".to_owned(),
-            why: format!("PostgreSQL {own} and {other} print them differently; PGBIN names a PostgreSQL {other} to compare with"),
+            why: format!(
+                "PostgreSQL {own} and {other} print them differently; PGBIN names a PostgreSQL {other} to compare with"
+            ),
         });
     }
     Ok(Drift { findings, not_tried, objects: expected.objects.len() })
+}
+
+/// One finding for each difference; `loose` between servers of different majors.
+pub fn findings(expected: &Facts, found: &Facts, loose: bool) -> Vec<Finding> {
+    let how = Comparison { loose, parts: false };
+    difference::compare(expected, found, how).iter().map(|one| finding(one, found)).collect()
 }
 
 /// The default privileges under which the target's migrations run: those of a scratch database to compare it with.
@@ -92,8 +99,7 @@ fn finding(difference: &Difference, found: &Facts) -> Finding {
         Case::Extra if difference.property.is_empty() => format!("{object} is not from the migrations"),
         _ => format!("{property} of {object} differs from what the migrations produce"),
     };
-    let statement =
-        difference.mend.iter().map(|sql| executable(sql, found) + ";").collect::<Vec<_>>().join("\n");
+    let statement = difference.mend.iter().map(|sql| executable(sql, found) + ";").collect::<Vec<_>>().join("\n");
     let remedy = if statement.is_empty() {
         "write a migration that brings both together; how depends on the rows"
     } else {
@@ -127,7 +133,9 @@ pub(crate) fn contrast(difference: &Difference) -> String {
 pub(crate) fn reach(kind: &str) -> Reach {
     match kind {
         "function" | "procedure" | "trigger" => Reach::Function,
-        "policy" | "grant" | "table" | "view" | "materialized view" | "membership" | "role" | "publication" => Reach::Api,
+        "policy" | "grant" | "table" | "view" | "materialized view" | "membership" | "role" | "publication" => {
+            Reach::Api
+        }
         _ => Reach::Sql,
     }
 }

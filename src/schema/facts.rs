@@ -91,9 +91,12 @@ impl Facts {
 /// The connection broke.
 pub async fn major(session: &Session) -> Result<u32, Failure> {
     let rows = text_rows(session, "SELECT current_setting('server_version_num')::int / 10000").await?;
-    rows.into_iter().flatten().flatten().next().and_then(|text| text.parse().ok()).ok_or_else(|| {
-        Failure::new(FailureKind::Inconclusive, "the server does not say its version")
-    })
+    rows.into_iter()
+        .flatten()
+        .flatten()
+        .next()
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| Failure::new(FailureKind::Inconclusive, "the server does not say its version"))
 }
 
 /// What is compared for a database that the migrations made: the contract's schemas and those that the migrations made.
@@ -125,10 +128,14 @@ pub async fn read(session: &Session, scope: &Scope) -> Result<Facts, Failure> {
            pg_catalog.set_config('chartchek_db.migrator', coalesce(( \
              SELECT r.rolname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              JOIN pg_catalog.pg_roles r ON r.oid = c.relowner \
-             WHERE n.nspname = 'chartchek_meta' AND c.relname = 'refinery_schema_history'), current_user)::text, true);\n",
+             WHERE n.nspname = 'chartchek_meta' AND c.relname = 'refinery_schema_history'), ( \
+             SELECT r.rolname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             JOIN pg_catalog.pg_roles r ON r.oid = c.relowner WHERE n.nspname = ANY ({}::text[]) \
+             GROUP BY r.rolname ORDER BY count(*) DESC, r.rolname LIMIT 1), current_user)::text, true);\n",
         literal(&array(&scope.schemas)),
         literal(&array(&scope.roles)),
         literal(&scope.major.to_string()),
+        literal(&array(&scope.schemas)),
     );
     for query in QUERIES {
         sql.push_str(&format!("{COMMON}\n{query};\n"));

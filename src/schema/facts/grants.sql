@@ -34,13 +34,13 @@ granted as (
     where (x.privilege_type <> 'MAINTAIN' or current_setting('chartchek_db.major')::int >= 17)
       -- the platform's own schema and database: only the API's roles, and those that nobody knows
       and (h.target not in ('SCHEMA public') or not (x.grantee = h.owner or who.name = '@migrator@' or coalesce(r.rolsuper, false)
-            or r.rolname ~ '^(supabase_|pg_|dashboard_user$|pgbouncer$|pgsodium|postgres$)'))
+            or coalesce(r.rolname, '') ~ '^(supabase_|pg_|dashboard_user$|pgbouncer$|pgsodium|postgres$)'))
       and (h.shown <> 'the database' or x.grantee = 0 or r.rolname = any (current_setting('chartchek_db.roles')::text[]))
     group by 1, 2, 3, 4, 5
 )
 select 'grant', format('on %s to %s', g.shown, g.grantee), g.parent, '',
     concat_ws(', ', g.plain, g.grantable || ' with grant option'),
-    concat_ws(';' || E'\n', format('GRANT %s ON %s TO %s', g.plain_clause, g.target, g.grantee),
-        format('GRANT %s ON %s TO %s WITH GRANT OPTION', g.grantable_clause, g.target, g.grantee)),
+    concat_ws(';' || E'\n', 'GRANT ' || g.plain_clause || ' ON ' || g.target || ' TO ' || g.grantee,
+        'GRANT ' || g.grantable_clause || ' ON ' || g.target || ' TO ' || g.grantee || ' WITH GRANT OPTION'),
     format('REVOKE ALL PRIVILEGES%s ON %s FROM %s', case when g.columns = '' then '' else ' ' || g.columns end, g.target, g.grantee)
 from granted g

@@ -16,8 +16,8 @@ cross join lateral (values
     ('create databases', case when asked.rolcreatedb then 'CREATEDB' else 'NOCREATEDB' end, null),
     ('log in', case when asked.rolcanlogin then 'LOGIN' else 'NOLOGIN' end, null),
     ('replication', case when asked.rolreplication then 'REPLICATION' else 'NOREPLICATION' end, null),
-    -- without effect where the role is a member of nothing
-    ('inherit', case when exists (select from pg_auth_members a where a.member = asked.oid) then case when asked.rolinherit then 'INHERIT' else 'NOINHERIT' end end, null)
+    -- without effect where the role is a member of nothing, and an actor's role that is one is a finding by itself
+    ('inherit', case when asked.rolcanlogin and exists (select from pg_auth_members a where a.member = asked.oid) then case when asked.rolinherit then 'INHERIT' else 'NOINHERIT' end end, null)
 ) p (property, value, mend)
 where p.value is not null
 union all
