@@ -198,3 +198,21 @@ async fn an_embedded_and_a_local_database_do_not_differ() {
     other.batch("ALTER POLICY documents_select ON public.documents USING (true)").await.unwrap();
     assert_eq!(drift::drift(&one, &other, &contract).await.unwrap().findings.len(), 1);
 }
+
+#[tokio::test]
+async fn what_a_hosted_supabase_has_besides_is_no_drift() {
+    let (_, contract) = own_project();
+    let expected = scratch(EngineChoice::Local, Regime::Explicit).await;
+    let hosted = scratch(EngineChoice::Local, Regime::Explicit).await;
+    let (made, target) = (expected.connect().await.unwrap(), hosted.connect_superuser().await.unwrap());
+    let scope = facts::scope(&made, &contract, facts::major(&made).await.unwrap()).await.unwrap();
+    let wanted = facts::read(&made, &scope).await.unwrap();
+    let sql = include_str!("../../fixtures/drift/supabase.sql");
+    let found = planted(&wanted, &target, &scope, sql).await;
+    assert!(found.is_empty(), "{found:#?}");
+    // The role has another name, and the statement knows it.
+    let owner = format!("{sql}; ALTER TABLE public.documents OWNER TO dashboard_user");
+    let found = planted(&wanted, &target, &scope, &owner).await;
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!(found[0].statement, "ALTER TABLE public.documents OWNER TO another_name;");
+}
