@@ -6,6 +6,7 @@ mod drift;
 pub mod exit;
 mod migrate;
 mod output;
+mod policies;
 mod status;
 mod verify_rls;
 
@@ -34,6 +35,8 @@ enum Command {
     VerifyRls(verify_rls::Args),
     /// Compare a database with what its migrations produce
     Drift(drift::Args),
+    /// Hold policies/*.sql and the migrations together
+    Policies(policies::Args),
     /// The local development database
     Dev(dev::Args),
 }
@@ -76,6 +79,7 @@ async fn run(command: Command, output: &Output) -> anyhow::Result<Exit> {
         Command::Status(args) => status::run(args, output).await,
         Command::VerifyRls(args) => verify_rls::run(args, output).await,
         Command::Drift(args) => drift::run(args, output).await,
+        Command::Policies(args) => policies::run(args, output).await,
         Command::Dev(args) => dev::run(args, output).await,
     }
 }

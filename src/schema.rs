@@ -4,3 +4,4 @@
 pub mod difference;
 pub mod drift;
 pub mod facts;
+pub mod policies;

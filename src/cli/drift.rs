@@ -115,12 +115,8 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
 /// The project as far as it is applied, and what is left out. Where nothing is applied all of it counts: everything is
 /// missing then.
 fn applied(project: &Project, status: &Status) -> (Project, Option<NotRun>) {
-    let pending: Vec<&str> = status
-        .entries
-        .iter()
-        .filter(|entry| entry.state == State::Pending)
-        .map(|entry| entry.file.as_str())
-        .collect();
+    let pending: Vec<&str> =
+        status.entries.iter().filter(|entry| entry.state == State::Pending).map(|entry| entry.file.as_str()).collect();
     if pending.is_empty() || pending.len() == project.migrations.len() {
         return (project.clone(), None);
     }

@@ -110,7 +110,7 @@ fn finding(difference: &Difference, found: &Facts) -> Finding {
         what,
         object,
         place: None,
-        why: contrast(difference),
+        why: contrast(difference, "expected", "found"),
         remedy: remedy.to_owned(),
         reach: reach(kind),
         statement,
@@ -118,14 +118,14 @@ fn finding(difference: &Difference, found: &Facts) -> Finding {
     }
 }
 
-/// Expected and found, on one line where they fit.
-pub(crate) fn contrast(difference: &Difference) -> String {
+/// What is expected beside what is there, on one line where both fit.
+pub(crate) fn contrast(difference: &Difference, expected_by: &str, found_by: &str) -> String {
     let text = |value: &str| if value.is_empty() { "nothing".to_owned() } else { readable(value) };
     let (expected, found) = (text(&difference.expected), text(&difference.found));
     if expected.len() + found.len() < 80 && !expected.contains('\n') && !found.contains('\n') {
-        format!("expected {expected}, found {found}")
+        format!("{expected_by}: {expected}; {found_by}: {found}")
     } else {
-        format!("expected\n{}\nfound\n{}", expected.trim_matches('\n'), found.trim_matches('\n'))
+        format!("{expected_by}:\n{}\n{found_by}:\n{}", expected.trim_matches('\n'), found.trim_matches('\n'))
     }
 }
 

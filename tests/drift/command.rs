@@ -86,7 +86,7 @@ async fn a_clean_target_has_none_and_a_spoilt_one_is_described() {
         for part in [
             "drift: target postgres on 127.0.0.1",
             "policy everyone on public.documents is not from the migrations",
-            "found AS PERMISSIVE FOR ALL TO PUBLIC USING (true)",
+            "found: AS PERMISSIVE FOR ALL TO PUBLIC USING (true)",
             "DROP POLICY everyone ON public.documents;",
             "1 finding: target postgres on 127.0.0.1",
         ] {
