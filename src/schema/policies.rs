@@ -112,6 +112,8 @@ pub fn next_file(project: &Project, name: &str) -> Result<PathBuf, Failure> {
     let next =
         next.ok_or_else(|| Failure::usage("there is no next version: the newest is the largest there can be"))?;
     let width = last.map_or(3, |file| file.file_name().find("__").map_or(3, |end| end - 1));
+    // As the project's own files are shown: without `./`.
+    let root = root.strip_prefix(".").unwrap_or(root);
     Ok(root.join("migrations").join(format!("V{next:0width$}__{name}.sql")))
 }
 
