@@ -1,5 +1,6 @@
 //! `drift`: a target against a scratch database that the migrations made.
 
+use crate::db::quote::{identifier, readable_identifier};
 use crate::db::session::Session;
 use crate::migrate::{State, Status};
 use crate::model::access::Contract;
@@ -50,7 +51,10 @@ pub async fn drift(made: &Session, target: &Session, contract: &Contract) -> Res
 /// One finding for each difference; `loose` between servers of different majors.
 pub fn findings(expected: &Facts, found: &Facts, loose: bool) -> Vec<Finding> {
     let how = Comparison { loose, parts: false };
-    difference::compare(expected, found, how).iter().map(|one| finding(one, found)).collect()
+    let differences = difference::compare(expected, found, how);
+    // What else is installed is the platform's or the user's; what it brings is told apart.
+    let ours = differences.iter().filter(|one| one.key.0 != "extension" || one.case != Case::Extra);
+    ours.map(|one| finding(one, found)).collect()
 }
 
 /// The default privileges under which the target's migrations run: those of a scratch database to compare it with.
@@ -147,6 +151,6 @@ pub(crate) fn readable(text: &str) -> String {
 
 /// The same in a statement: an object of ours belongs to the migrating role.
 pub(crate) fn executable(sql: &str, facts: &Facts) -> String {
-    let role = crate::db::quote::readable_identifier(&facts.migrator);
-    sql.replace("@migrator@", &role).replace("@owner@", &role)
+    let (role, database) = (readable_identifier(&facts.migrator), identifier(&facts.database));
+    sql.replace("@migrator@", &role).replace("@owner@", &role).replace("@database@", &database)
 }

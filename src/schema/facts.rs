@@ -67,16 +67,19 @@ pub type Key = (String, String);
 pub struct Facts {
     /// The role that migrations run as here: what `@migrator@` stands for.
     pub migrator: String,
+    /// The database's name: what `@database@` stands for.
+    pub database: String,
     /// The objects.
     pub objects: BTreeMap<Key, Object>,
 }
 
 impl Facts {
-    /// The object that `parent` names, with its key.
+    /// The object that `parent` names, with its key. A kind is one word or two.
     pub fn named(&self, parent: &str) -> Option<(&Key, &Object)> {
-        self.objects.iter().find(|((kind, name), _)| {
-            parent.strip_prefix(kind.as_str()).and_then(|rest| rest.strip_prefix(' ')) == Some(name)
-        })
+        let spaces = parent.match_indices(' ').take(2);
+        spaces
+            .filter_map(|(at, _)| Some((parent.get(..at)?.to_owned(), parent.get(at + 1..)?.to_owned())))
+            .find_map(|key| self.objects.get_key_value(&key))
     }
 
     /// Kind and name of everything there is, as parents are written.
@@ -131,7 +134,7 @@ pub async fn read(session: &Session, scope: &Scope) -> Result<Facts, Failure> {
              WHERE n.nspname = 'chartchek_meta' AND c.relname = 'refinery_schema_history'), ( \
              SELECT r.rolname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              JOIN pg_catalog.pg_roles r ON r.oid = c.relowner WHERE n.nspname = ANY ({}::text[]) \
-             GROUP BY r.rolname ORDER BY count(*) DESC, r.rolname LIMIT 1), current_user)::text, true);\n",
+             GROUP BY r.rolname ORDER BY count(*) DESC, r.rolname LIMIT 1), current_user)::text, true), pg_catalog.current_database()::text;\n",
         literal(&array(&scope.schemas)),
         literal(&array(&scope.roles)),
         literal(&scope.major.to_string()),
@@ -143,7 +146,9 @@ pub async fn read(session: &Session, scope: &Scope) -> Result<Facts, Failure> {
     let mut facts = Facts::default();
     for row in text_rows(session, &sql).await? {
         if row.len() != COLUMNS {
-            facts.migrator = row.into_iter().flatten().last().unwrap_or_default();
+            let mut last = row.into_iter().flatten().rev();
+            facts.database = last.next().unwrap_or_default();
+            facts.migrator = last.next().unwrap_or_default();
             continue;
         }
         let mut cells = row.into_iter().map(Option::unwrap_or_default);

@@ -111,6 +111,18 @@ const PLANTS: &[Plant] = &[
     ("REVOKE USAGE ON TYPE public.document_status FROM PUBLIC", "grant on enum public.document_status to PUBLIC", "missing", true),
     ("CREATE ROLE stranger; GRANT SELECT ON public.documents TO stranger", "grant on table public.documents to stranger", "not from", true),
     ("GRANT SELECT ON chartchek_meta.refinery_schema_history TO anon", "grant on table chartchek_meta.refinery_schema_history to anon", "not from", true),
+    (
+        "DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO anon', current_database()); END $$",
+        "grant on the database to anon",
+        "not from",
+        true,
+    ),
+    (
+        "DO $$ BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database()); END $$",
+        "grant on the database to PUBLIC",
+        "definition",
+        true,
+    ),
     // default privileges
     (
         "ALTER DEFAULT PRIVILEGES FOR ROLE migrator IN SCHEMA public GRANT SELECT ON TABLES TO PUBLIC",
@@ -215,4 +227,28 @@ async fn what_a_hosted_supabase_has_besides_is_no_drift() {
     let found = planted(&wanted, &target, &scope, &owner).await;
     assert_eq!(found.len(), 1, "{found:#?}");
     assert_eq!(found[0].statement, "ALTER TABLE public.documents OWNER TO another_name;");
+}
+
+/// What only newer majors know: MAINTAIN, and memberships that inherit.
+#[tokio::test]
+async fn two_embedded_databases_are_compared_in_what_15_does_not_know() {
+    let (_, contract) = own_project();
+    let expected = scratch(EngineChoice::Embedded, Regime::Explicit).await;
+    let spoilt = scratch(EngineChoice::Embedded, Regime::Explicit).await;
+    let (made, target) = (expected.connect().await.unwrap(), spoilt.connect_superuser().await.unwrap());
+    let scope = facts::scope(&made, &contract, facts::major(&made).await.unwrap()).await.unwrap();
+    assert!(scope.major >= 17, "the embedded engine is {}", scope.major);
+    let wanted = facts::read(&made, &scope).await.unwrap();
+    for (sql, object) in [
+        (
+            "GRANT MAINTAIN ON public.documents TO authenticated",
+            Some("grant on table public.documents to authenticated"),
+        ),
+        ("GRANT anon TO authenticator WITH INHERIT TRUE", Some("membership of authenticator in anon")),
+        ("SELECT 1", None),
+    ] {
+        let found = planted(&wanted, &target, &scope, sql).await;
+        let objects: Vec<&str> = found.iter().map(|finding| finding.object.as_str()).collect();
+        assert_eq!(objects, object.into_iter().collect::<Vec<_>>(), "{sql}");
+    }
 }

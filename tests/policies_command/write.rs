@@ -62,6 +62,12 @@ const CHANGES: &[Edits] = &[
             "CREATE POLICY more ON public.documents AS RESTRICTIVE USING (chartchek_private.more(1));",
         ),
     ],
+    // a second function of one name: the file's words do not tell which statement is whose
+    &[(
+        "_helpers.sql",
+        "",
+        "CREATE FUNCTION chartchek_private.uid(a int) RETURNS int LANGUAGE sql AS 'SELECT a';\nREVOKE ALL ON FUNCTION chartchek_private.uid(int) FROM PUBLIC;\nGRANT EXECUTE ON FUNCTION chartchek_private.uid(int) TO anon; COMMENT ON FUNCTION chartchek_private.uid(int) IS 'x';",
+    )],
     // a new signature, by way of the policies that call it; and a function that goes
     &[
         ("resources.sql", "is_admin()", "is_admin(1)"),

@@ -1,6 +1,7 @@
 -- What every query of this folder begins with: the schemas looked at, role names, relations, functions and types.
 -- Each query gives rows (kind, object, parent, property, value, mend, undo), all text: mend makes it so, undo takes it
--- away. '@migrator@' is the role that runs migrations, whatever its name is here; '@owner@' an object's own owner.
+-- away. '@migrator@' is the role that runs migrations, whatever its name is here; '@owner@' an object's own owner,
+-- '@database@' this database.
 -- The search_path is empty, so that every name is qualified in the same way on every server.
 with managed as (
     select n.oid, n.nspname, quote_ident(n.nspname) as name, n.nspowner, n.nspacl

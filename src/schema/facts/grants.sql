@@ -18,7 +18,7 @@
     union all
     select 'TYPE ' || typ.name, typ.kind || ' ' || typ.name, '', typ.kind || ' ' || typ.name, typ.typowner, coalesce(typ.typacl, acldefault('T', typ.typowner)) from typ
     union all
-    select format('DATABASE %I', d.datname), 'the database', '', '', d.datdba, coalesce(d.datacl, acldefault('d', d.datdba)) from pg_database d where d.datname = current_database()
+    select 'DATABASE @database@', 'the database', '', '', d.datdba, coalesce(d.datacl, acldefault('d', d.datdba)) from pg_database d where d.datname = current_database()
 ),
 granted as (
     select h.target, h.shown, h.columns, h.parent, case when x.grantee = h.owner then '@owner@' else who.name end as grantee,

@@ -22,7 +22,9 @@ cross join lateral (values
 where p.value is not null
 union all
 select 'membership', format('of %s in %s', member.name, role.name), '', '',
-    'member' || case when bool_or(a.admin_option) then ' with admin option' else '' end,
+    'member' || case when bool_or(a.admin_option) then ' with admin option' else '' end
+        -- an option of the membership since 16, of the role before; as JSON, since 15 has no such column
+        || case when current_setting('chartchek_db.major')::int >= 16 and bool_or((to_jsonb(a) ->> 'inherit_option')::bool) then ' that inherits' else '' end,
     format('GRANT %s TO %s', role.name, member.name), format('REVOKE %s FROM %s', role.name, member.name)
 from pg_auth_members a
 join who role on role.oid = a.roleid

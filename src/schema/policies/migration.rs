@@ -29,7 +29,7 @@ pub(crate) fn text(differences: &[Difference], made: &Facts, wanted: &Facts, fil
             if one.property == "comment" {
                 parts.functions_after.extend(mend(one, made));
             } else if functions.insert(&one.key) {
-                function(one, made, files, &mut parts);
+                function(one, made, wanted, files, &mut parts);
             }
         } else if one.key.0 == "grant" && is_of_function(one) {
             // A new function's rights are what its file says of it, and a dropped one's go with it.
@@ -89,22 +89,38 @@ impl Parts {
     }
 }
 
-fn function(one: &Difference, made: &Facts, files: &[PolicyFile], parts: &mut Parts) {
+fn function(one: &Difference, made: &Facts, wanted: &Facts, files: &[PolicyFile], parts: &mut Parts) {
     let whole = one.property.is_empty();
     match one.case {
         Case::Extra if whole => parts.dropped.extend(mend(one, made)),
         Case::Missing if whole => {
-            let named: Vec<String> =
-                files::mentions(files, &one.key).map(|(file, statement)| file.text(statement).to_owned()).collect();
-            // Overloads: the words do not tell whose statement it is.
-            let found = files::find(files, &one.key).is_some();
-            parts.functions.extend(if found { named } else { mend(one, made) });
+            parts.functions.extend(match files::find(files, &one.key) {
+                Some(_) => {
+                    files::mentions(files, &one.key).map(|(file, statement)| file.text(statement).to_owned()).collect()
+                }
+                None => anew(&one.key, made, wanted),
+            });
         }
         _ => match files::find(files, &one.key) {
             Some((file, statement)) => parts.functions.push(or_replace(file.text(statement))),
             None => parts.functions.extend(mend(one, made)),
         },
     }
+}
+
+/// An overloaded function, whose statements the words of the file do not tell apart: as the catalogue has it.
+fn anew(key: &Key, made: &Facts, wanted: &Facts) -> Vec<String> {
+    let own = format!("{} {}", key.0, key.1);
+    let object = wanted.objects.get(key);
+    let properties = ["", "comment"].iter().filter_map(|name| object?.properties.get(*name));
+    let mut statements: Vec<String> = properties.map(|property| property.mend.clone()).collect();
+    statements.insert(1.min(statements.len()), format!("REVOKE ALL ON {} {} FROM PUBLIC", key.0.to_uppercase(), key.1));
+    let grants = wanted
+        .objects
+        .iter()
+        .filter(|((kind, shown), object)| kind == "grant" && object.parent == own && !shown.ends_with(" to @owner@"));
+    statements.extend(grants.filter_map(|(_, grant)| grant.properties.get("")).map(|grant| grant.mend.clone()));
+    statements.iter().map(|sql| executable(sql, made)).collect()
 }
 
 fn of_table(one: &Difference, made: &Facts, wanted: &Facts, files: &[PolicyFile], table: &mut Table) {
