@@ -2,9 +2,11 @@
 
 pub mod args;
 mod dev;
+mod drift;
 pub mod exit;
 mod migrate;
 mod output;
+mod policies;
 mod status;
 mod verify_rls;
 
@@ -31,6 +33,10 @@ enum Command {
     Status(status::Args),
     /// Show by impersonation that no one reaches another's rows
     VerifyRls(verify_rls::Args),
+    /// Compare a database with what its migrations produce
+    Drift(drift::Args),
+    /// Hold policies/*.sql and the migrations together
+    Policies(policies::Args),
     /// The local development database
     Dev(dev::Args),
 }
@@ -72,6 +78,8 @@ async fn run(command: Command, output: &Output) -> anyhow::Result<Exit> {
         Command::Migrate(args) => migrate::run(args, output).await,
         Command::Status(args) => status::run(args, output).await,
         Command::VerifyRls(args) => verify_rls::run(args, output).await,
+        Command::Drift(args) => drift::run(args, output).await,
+        Command::Policies(args) => policies::run(args, output).await,
         Command::Dev(args) => dev::run(args, output).await,
     }
 }

@@ -16,6 +16,8 @@ pub mod migrate;
 pub mod model;
 /// Report -> bytes: one file a format.
 pub mod report;
+/// The catalogue as facts: a database, and the files of `policies/`, against what the migrations produce.
+pub mod schema;
 /// Where a database comes from: target, embedded, local; the stand-in.
 pub mod server;
 /// The verification: worlds, attempts, verdicts, the access matrix.

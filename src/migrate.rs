@@ -17,4 +17,5 @@ pub use history::Server;
 pub use lock::Holder;
 pub use plan::{Plan, plan};
 pub use sql::{Script, Statement};
+pub(crate) use sql::{check as check_script, parse as parse_script};
 pub use status::{Entry, State, Status, status};
