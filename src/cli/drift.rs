@@ -94,6 +94,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     let report = Report {
         command: "drift".to_owned(),
         environment: Environment {
+            migrations: String::new(),
             subject: format!("target {} against {} objects of its migrations", target.endpoint(), found.objects),
             engine: scratch.engine().to_owned(),
             server: format!("PostgreSQL {}", status.server.version),
