@@ -1,7 +1,7 @@
 //! TLS over rustls: the six values of `sslmode`, and where the certificates come from that a server is held against.
 //!
 //! PostgreSQL manual, section 34.19. The crypto provider is ring, named here and never the process' default. Client
-//! certificates, revocation lists and protocol bounds come later: their place is [`TlsSettings`].
+//! certificates, revocation lists and protocol bounds come later: their place is `TlsSettings`.
 
 mod verifier;
 

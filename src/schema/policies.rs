@@ -120,7 +120,7 @@ pub fn next_file(project: &Project, name: &str) -> Result<PathBuf, Failure> {
 /// The newest migration, to be made anew, and the project without it.
 ///
 /// # Errors
-/// Usage: there is none, [`write`] did not make it, or the project is embedded.
+/// Usage: there is none, [`write()`] did not make it, or the project is embedded.
 pub fn without_newest(project: &Project) -> Result<(SourceFile, Project), Failure> {
     root(project)?;
     let files = crate::migrate::load(project)?;

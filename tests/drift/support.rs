@@ -12,14 +12,14 @@ use chartchek_db::server::{self, EngineChoice, Regime, Scratch};
 use std::path::Path;
 
 /// The project's own files.
-pub fn own_project() -> (Project, Contract) {
+pub(crate) fn own_project() -> (Project, Contract) {
     let project = project::find(Some(Path::new(env!("CARGO_MANIFEST_DIR"))), false).unwrap();
     let contract = parse::parse(&project.contract).unwrap();
     (project, contract)
 }
 
 /// A database of the project's migrations.
-pub async fn scratch(engine: EngineChoice, regime: Regime) -> Scratch {
+pub(crate) async fn scratch(engine: EngineChoice, regime: Regime) -> Scratch {
     let (project, _) = own_project();
     server::scratch(engine, regime, &project.fingerprint(), async |session| migrate::apply_all(session, &project).await)
         .await
@@ -27,7 +27,7 @@ pub async fn scratch(engine: EngineChoice, regime: Regime) -> Scratch {
 }
 
 /// What is found in `target` after `sql`, which is rolled back.
-pub async fn planted(expected: &Facts, target: &Session, scope: &Scope, sql: &str) -> Vec<Finding> {
+pub(crate) async fn planted(expected: &Facts, target: &Session, scope: &Scope, sql: &str) -> Vec<Finding> {
     target.batch("BEGIN").await.unwrap();
     target.batch(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     let found = facts::read(target, scope).await.unwrap();
