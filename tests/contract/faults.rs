@@ -22,7 +22,7 @@ fn file(name: &str) -> SourceFile {
 }
 
 fn catalog() -> Catalog {
-    let mut server = Server::start();
+    let server = Server::start();
     server.run(&fs::read_to_string(format!("{FOLDER}/schema.sql")).unwrap());
     server.catalog()
 }

@@ -13,7 +13,7 @@ const UID: &str = "00000000-0000-0000-0000-00000000000a";
 fn world() -> (Server, Contract, Catalog) {
     let file = SourceFile::new("reference.toml", include_str!("../../fixtures/contract/reference.toml"));
     let contract = parse::parse(&file).unwrap();
-    let mut server = Server::start();
+    let server = Server::start();
     server.run(include_str!("../../fixtures/contract/reference.sql"));
     let catalog = server.catalog();
     validate::validate(&contract, &catalog).unwrap();
@@ -22,7 +22,7 @@ fn world() -> (Server, Contract, Catalog) {
 
 #[test]
 fn every_row_stands_as_the_contract_says() {
-    let (mut server, contract, catalog) = world();
+    let (server, contract, catalog) = world();
     let mut tried = BTreeSet::new();
     for table in &contract.tables {
         // Aliases that the queries themselves might use, and one that must be quoted.
@@ -53,7 +53,7 @@ fn every_row_stands_as_the_contract_says() {
 
 #[test]
 fn an_id_that_is_none_owns_nothing_and_ends_no_string() {
-    let (mut server, contract, catalog) = world();
+    let (server, contract, catalog) = world();
     for uid in ["", "x' or true or 'x' = '", r"\' or true --", "00000000-0000-0000-0000-0000000000ff"] {
         for table in &contract.tables {
             if uid.len() != UID.len() && table.table.name.starts_with("team") {
@@ -69,7 +69,7 @@ fn an_id_that_is_none_owns_nothing_and_ends_no_string() {
 
 #[test]
 fn indexes_serve() {
-    let (mut server, contract, catalog) = world();
+    let (server, contract, catalog) = world();
     server.run("set enable_seqscan = off; set enable_bitmapscan = off");
     for (name, wanted) in [("threads", "threads_user"), ("notes", "threads_user"), ("short", "Seq Scan")] {
         let table = contract.tables.iter().find(|table| table.table.name == name).unwrap();
@@ -91,7 +91,7 @@ const SUPABASE: &str = "
 #[test]
 fn the_projects_own_contract_fits_its_own_schema() {
     let project = project::find(None, true).unwrap();
-    let mut server = Server::start();
+    let server = Server::start();
     server.run(SUPABASE);
     for file in &project.migrations {
         server.run(&file.text);
