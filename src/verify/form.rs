@@ -315,6 +315,10 @@ impl<'a> Scene<'a> {
         };
         if matches!(command, Command::Insert | Command::Update | Command::Delete) {
             let mut returning = planned.clone();
+            // One control serves both: that the statement does something, RETURNING or not.
+            if let Some(control) = &mut returning.control {
+                control.sql.get_or_insert_with(|| planned.sql.clone());
+            }
             returning.form.push_str("-returning");
             returning.sql = format!("{} RETURNING {}", returning.sql, self.key());
             returning.needs.push(Need { command: Command::Select, columns: self.key_columns() });

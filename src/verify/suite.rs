@@ -9,7 +9,7 @@ use crate::model::catalog::Catalog;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::finding::Finding;
 use crate::model::report::NotRun;
-use crate::verify::form::{self, Aim, Plan, Planned, Scene, Who};
+use crate::verify::form::{self, Aim, Plan, Planned, Promise, Scene, Who};
 use crate::verify::judge::{Case, judge};
 use crate::verify::persona::cast;
 use crate::verify::trial::{self, Observed, Stage, Trial};
@@ -325,17 +325,26 @@ impl Run<'_> {
             Program { planned: plan.attempts, trials: Vec::new(), of_attempt: Vec::new(), fresh: BTreeMap::new() };
         let mut known: BTreeMap<Trial, usize> = BTreeMap::new();
         for planned in &program.planned {
-            let mut index_of = |who: Who, sql: &str| {
-                let reads_back = (planned.command != Command::Select).then_some((planned.subject, planned.persona));
+            let mut index_of = |who: Who, sql: &str, to: usize| {
+                let reads_back = (planned.command != Command::Select).then_some((planned.subject, to));
                 let trial = Trial { who, sql: sql.to_owned(), reads_back };
                 *known.entry(trial.clone()).or_insert_with(|| {
                     program.trials.push(trial);
                     program.trials.len() - 1
                 })
             };
-            let own = (planned.aim != Aim::Rights).then(|| index_of(Who::Persona(planned.persona), &planned.sql));
+            let own = (planned.aim != Aim::Rights)
+                .then(|| index_of(Who::Persona(planned.persona), &planned.sql, planned.persona));
             let control = planned.control.as_ref();
-            let control = control.map(|control| index_of(control.who, control.sql.as_ref().unwrap_or(&planned.sql)));
+            let control = control.map(|control| {
+                // To whom the rows then stand matters only where that decides the promise; else one run serves all.
+                let (who, to) = match control.who {
+                    Who::Persona(owner) => (control.who, owner),
+                    Who::Privileged(_) if planned.promise != Promise::ByControl => (Who::Privileged(0), 0),
+                    Who::Privileged(claims) => (control.who, claims),
+                };
+                index_of(who, control.sql.as_ref().unwrap_or(&planned.sql), to)
+            });
             program.of_attempt.push((own, control));
         }
         for (index, subject) in self.setting.subjects.iter().enumerate().filter(|(index, _)| !whole[*index]) {
