@@ -14,6 +14,12 @@ mod server;
 #[path = "policies_command/write.rs"]
 mod write;
 
+use chartchek_db::contract::{parse, project as files};
+use chartchek_db::model::access::Contract;
+use chartchek_db::model::finding::Finding;
+use chartchek_db::schema::policies;
+use chartchek_db::server::{EngineChoice, Regime, Scratch};
+use chartchek_db::{migrate, server as engines};
 use project::{Project, report};
 use serde_json::Value;
 use std::fs;
@@ -55,4 +61,33 @@ impl Project {
     fn migrations(&self) -> usize {
         fs::read_dir(self.path("migrations")).unwrap().count()
     }
+}
+
+/// The files as they are now.
+fn load(project: &Project) -> (files::Project, Contract) {
+    let project = files::find(Some(&project.path("")), false).unwrap();
+    let contract = parse::parse(&project.contract).unwrap();
+    (project, contract)
+}
+
+/// A database of the project's own migrations, and then of `sql`, as if a migration more had it.
+async fn scratch(engine: EngineChoice, sql: &str) -> Scratch {
+    let (project, _) = load(&Project::copy());
+    let key = project.fingerprint();
+    let scratch =
+        engines::scratch(engine, Regime::Explicit, &key, async |session| migrate::apply_all(session, &project).await);
+    let scratch = scratch.await.unwrap();
+    let session = scratch.connect().await.unwrap();
+    session.batch(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    session.close().await;
+    scratch
+}
+
+/// What `policies check` finds on `scratch`.
+async fn findings(scratch: &Scratch, project: &Project) -> Vec<Finding> {
+    let session = scratch.connect().await.unwrap();
+    let (files, contract) = load(project);
+    let found = policies::check(&session, &files, &contract).await.unwrap();
+    session.close().await;
+    found
 }

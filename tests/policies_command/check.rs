@@ -1,6 +1,8 @@
 //! What `policies check` finds, and where.
 
 use crate::project::Project;
+use crate::{findings, scratch};
+use chartchek_db::server::EngineChoice;
 use std::fs;
 
 #[test]
@@ -77,27 +79,29 @@ const EDITS: &[Edit] = &[
     ),
 ];
 
-#[test]
-fn an_edited_file_is_found_with_its_line() {
+#[tokio::test]
+async fn an_edited_file_is_found_with_its_line() {
+    let scratch = scratch(EngineChoice::Local, "").await;
     for (file, from, to, what, place) in EDITS {
         let project = Project::copy();
         project.edit(&format!("policies/{file}"), from, to);
-        let (code, found) = project.check("local");
-        assert_eq!(code, 1, "{from}");
+        let found = findings(&scratch, &project).await;
         // One for each role whose rights changed.
         let expected = if what.contains("grant on") { 2 } else { 1 };
         assert_eq!(found.len(), expected, "{found:#?}");
-        assert!(found[0]["what"].as_str().unwrap().contains(what), "{found:#?}");
-        assert!(found[0]["location"].as_str().unwrap().ends_with(place), "{found:#?}");
+        assert!(found[0].what.contains(what), "{found:#?}");
+        assert!(found[0].place.as_ref().unwrap().location().ends_with(place), "{found:#?}");
     }
+    // Nothing of all that stayed.
+    assert_eq!(findings(&scratch, &Project::copy()).await, Vec::new());
 }
 
-#[test]
-fn what_one_side_alone_has_is_found() {
+#[tokio::test]
+async fn what_one_side_alone_has_is_found() {
     let project = Project::copy();
     project.append("policies/documents.sql", "CREATE POLICY more ON public.documents AS RESTRICTIVE USING (true);");
-    let (_, found) = project.check("embedded");
-    assert_eq!(found.len(), 1, "{found:#?}");
+    let (code, found) = project.check("embedded");
+    assert_eq!((code, found.len()), (1, 1), "{found:#?}");
     let what = found[0]["what"].as_str().unwrap();
     assert!(
         what.starts_with("policy more on public.documents is in ") && what.ends_with("not in the migrations"),
@@ -124,15 +128,14 @@ fn what_one_side_alone_has_is_found() {
             "state of trigger documents_stamp on public.documents is not the same",
         ),
     ] {
-        let project = Project::with(sql);
-        let (code, found) = project.check("local");
-        assert_eq!((code, found.len()), (1, 1), "{sql}: {found:#?}");
-        assert!(found[0]["what"].as_str().unwrap().starts_with(what), "{found:#?}");
+        let found = findings(&scratch(EngineChoice::Local, sql).await, &Project::copy()).await;
+        assert_eq!(found.len(), 1, "{sql}: {found:#?}");
+        assert!(found[0].what.starts_with(what), "{found:#?}");
     }
 }
 
-#[test]
-fn files_and_tables_belong_together() {
+#[tokio::test]
+async fn files_and_tables_belong_together() {
     let project = Project::copy();
     fs::remove_file(project.path("policies/documents.sql")).unwrap();
     let (code, found) = project.check("local");
@@ -145,10 +148,11 @@ fn files_and_tables_belong_together() {
     // A table that nobody promised anything on needs a file only if it has something to show.
     let closed =
         "CREATE TABLE public.more (id int); REVOKE ALL ON public.more FROM PUBLIC, anon, authenticated, service_role;";
-    assert_eq!(Project::with(closed).check("local").0, 0);
-    let (_, found) = Project::with(&format!("{closed} GRANT SELECT ON public.more TO anon;")).check("local");
+    let scratch_with = async |sql: &str| findings(&scratch(EngineChoice::Local, sql).await, &Project::copy()).await;
+    assert_eq!(scratch_with(closed).await, Vec::new());
+    let found = scratch_with(&format!("{closed} GRANT SELECT ON public.more TO anon;")).await;
     assert_eq!(found.len(), 1, "{found:#?}");
-    assert_eq!(found[0]["what"], "policies/more.sql is missing");
+    assert_eq!(found[0].what, "policies/more.sql is missing");
 
     let project = Project::copy();
     project.append("policies/lost.sql", "GRANT SELECT ON public.lost TO anon;");
@@ -158,11 +162,10 @@ fn files_and_tables_belong_together() {
 
     let project = Project::copy();
     let policy = "CREATE POLICY more ON public.resources USING (true);";
-    project.append("migrations/V007__policies.sql", policy);
     project.append("policies/documents.sql", policy);
-    let (_, found) = project.check("local");
+    let found = findings(&scratch(EngineChoice::Local, policy).await, &project).await;
     assert_eq!(found.len(), 1, "{found:#?}");
-    assert_eq!(found[0]["what"], "policy more on public.resources stands in another table's file");
+    assert_eq!(found[0].what, "policy more on public.resources stands in another table's file");
 }
 
 #[test]
@@ -184,14 +187,18 @@ fn a_file_that_does_not_run_is_an_error_with_its_place() {
 }
 
 /// A function that a column's default needs can't be dropped: it is replaced.
-#[test]
-fn a_helper_that_something_else_needs_is_compared_too() {
-    let project =
-        Project::with("ALTER TABLE public.documents ALTER COLUMN user_id SET DEFAULT chartchek_private.uid();");
-    assert_eq!(project.check("local"), (0, Vec::new()));
+#[tokio::test]
+async fn a_helper_that_something_else_needs_is_compared_too() {
+    let project = Project::copy();
+    let sql = "ALTER TABLE public.documents ALTER COLUMN user_id SET DEFAULT chartchek_private.uid();";
+    let scratch = scratch(EngineChoice::Local, sql).await;
+    assert_eq!(findings(&scratch, &project).await, Vec::new());
     project.edit("policies/_helpers.sql", "SELECT CASE WHEN auth.jwt()", "SELECT CASE WHEN NOT auth.jwt()");
-    project.edit("policies/_helpers.sql", "GRANT EXECUTE ON FUNCTION chartchek_private.uid() TO authenticated;", "");
-    let (_, found) = project.check("local");
-    let what: Vec<_> = found.iter().map(|finding| finding["what"].as_str().unwrap()).collect();
+    let grant = "GRANT EXECUTE ON FUNCTION chartchek_private.uid() TO authenticated;";
+    project.edit("policies/_helpers.sql", grant, "");
+    let found = findings(&scratch, &project).await;
+    let what: Vec<_> = found.iter().map(|finding| finding.what.as_str()).collect();
     assert_eq!(what.len(), 2, "{what:#?}");
+    assert!(what[0].starts_with("body of function chartchek_private.uid()"), "{what:#?}");
+    assert!(what[1].starts_with("grant on function chartchek_private.uid() to authenticated"), "{what:#?}");
 }
