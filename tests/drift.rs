@@ -7,6 +7,8 @@ mod certificate;
 mod command;
 #[path = "drift/kinds.rs"]
 mod kinds;
+#[path = "drift/pairs.rs"]
+mod pairs;
 #[path = "connect/server.rs"]
 #[expect(dead_code, reason = "these tests need no more than a port")]
 mod server;
