@@ -263,3 +263,6 @@ impl Case<'_> {
 fn counted(keys: &[Option<String>]) -> Option<u64> {
     keys.first().cloned().flatten().and_then(|text| text.parse().ok())
 }
+
+#[cfg(test)]
+mod tests;

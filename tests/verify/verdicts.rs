@@ -108,3 +108,29 @@ fn an_attempt_is_repeated_in_psql() {
     let none = project.run(&["verify-rls", "--database-url", &url, "--repro", "no/such/attempt"]);
     assert_eq!(none.status.code(), Some(2));
 }
+
+/// A contract that does not fit is an error with its place, and nothing is verified.
+#[test]
+fn a_contract_that_is_wrong_verifies_nothing_embedded_either() {
+    for (from, to, said) in [
+        ("[tables.user_assistants]", "[tables.user_asistants]", "did you mean `user_assistants`"),
+        ("owner = \"user_id\"", "owner = \"usr_id\"", "has no column `usr_id`"),
+        ("\"service_role\"", "\"servce_role\"", "the role `servce_role`"),
+        ("pre_request", "pre_requst", "unknown key `pre_requst`"),
+        ("\"delete\"", "\"remove\"", "remove"),
+    ] {
+        let project = Project::copy();
+        let file = project.path("policies/access.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from));
+        std::fs::write(&file, text.replace(from, to)).unwrap();
+        let output = project.run(&["verify-rls", "--engine", "embedded"]);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{to}: {error}");
+        assert!(
+            error.contains("policies/access.toml:") && error.contains(said) && error.contains('^'),
+            "{to}: {error}"
+        );
+        assert!(output.stdout.is_empty(), "{to}: something was reported");
+    }
+}
