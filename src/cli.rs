@@ -5,6 +5,7 @@ mod dev;
 mod drift;
 pub mod exit;
 mod migrate;
+mod new;
 mod output;
 mod policies;
 mod status;
@@ -31,6 +32,8 @@ enum Command {
     Migrate(migrate::Args),
     /// Show what is applied, pending, changed and missing; writes nothing
     Status(status::Args),
+    /// Write the next migration file, or give equal versions numbers of their own
+    New(new::Args),
     /// Show by impersonation that no one reaches another's rows
     VerifyRls(verify_rls::Args),
     /// Compare a database with what its migrations produce
@@ -77,6 +80,7 @@ async fn run(command: Command, output: &Output) -> anyhow::Result<Exit> {
     match command {
         Command::Migrate(args) => migrate::run(args, output).await,
         Command::Status(args) => status::run(args, output).await,
+        Command::New(args) => new::run(&args, output),
         Command::VerifyRls(args) => verify_rls::run(args, output).await,
         Command::Drift(args) => drift::run(args, output).await,
         Command::Policies(args) => policies::run(args, output).await,

@@ -9,6 +9,8 @@ mod engines;
 mod failing;
 #[path = "migrate/locking.rs"]
 mod locking;
+#[path = "migrate/naming.rs"]
+mod naming;
 #[path = "migrate/pooler.rs"]
 mod pooler;
 #[path = "migrate/refusing.rs"]
