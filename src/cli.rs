@@ -8,6 +8,7 @@ mod migrate;
 mod new;
 mod output;
 mod policies;
+mod repair;
 mod status;
 mod verify_rls;
 
@@ -32,6 +33,8 @@ enum Command {
     Migrate(migrate::Args),
     /// Show what is applied, pending, changed and missing; writes nothing
     Status(status::Args),
+    /// Show how files and history differ, and accept what is named; never by itself
+    Repair(repair::Args),
     /// Write the next migration file, or give equal versions numbers of their own
     New(new::Args),
     /// Show by impersonation that no one reaches another's rows
@@ -80,6 +83,7 @@ async fn run(command: Command, output: &Output) -> anyhow::Result<Exit> {
     match command {
         Command::Migrate(args) => migrate::run(args, output).await,
         Command::Status(args) => status::run(args, output).await,
+        Command::Repair(args) => repair::run(args, output).await,
         Command::New(args) => new::run(&args, output),
         Command::VerifyRls(args) => verify_rls::run(args, output).await,
         Command::Drift(args) => drift::run(args, output).await,

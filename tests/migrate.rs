@@ -15,6 +15,8 @@ mod naming;
 mod pooler;
 #[path = "migrate/refusing.rs"]
 mod refusing;
+#[path = "migrate/repairing.rs"]
+mod repairing;
 #[path = "migrate/server.rs"]
 mod server;
 #[path = "migrate/trips.rs"]

@@ -70,8 +70,7 @@ fn eight_at_once_on_an_empty_database_apply_each_file_once() {
         applied += text(&output).matches("  applied  V00").count();
     }
     assert_eq!(applied, 7, "each file is applied by one of them");
-    let history =
-        server.sql("SELECT count(*) || ' ' || count(DISTINCT version) FROM chartchek_meta.refinery_schema_history");
+    let history = server.sql("SELECT count(*) || ' ' || count(DISTINCT version) FROM chartchek_meta.refinery_schema_history");
     assert_eq!(history.trim(), "7 7");
     let owner = "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname IN ('public', 'chartchek_meta')";
     assert_eq!(server.sql(owner).trim(), "migrator", "everything runs as the migrator, who is no superuser");

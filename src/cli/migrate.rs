@@ -93,12 +93,13 @@ async fn apply(
 
 /// Prints events; remembers what need not be said twice.
 #[derive(Debug, Default)]
-struct Told {
+pub(super) struct Told {
     holder: Option<i32>,
 }
 
 impl Told {
-    fn tell(&mut self, event: &Event<'_>, output: &Output) {
+    /// Prints what people want to know of an event.
+    pub(super) fn tell(&mut self, event: &Event<'_>, output: &Output) {
         match event {
             Event::Looked { .. } => {}
             Event::Waiting { holder, .. } => {

@@ -6,7 +6,7 @@ use crate::migrate::file::{self, MigrationFile};
 use crate::migrate::history::Server;
 use crate::migrate::lock::{self, Holder};
 use crate::migrate::{history, plan, runner};
-use crate::model::failure::{Failure, FailureKind};
+use crate::model::failure::Failure;
 use std::time::{Duration, Instant};
 
 /// How to apply.
@@ -118,12 +118,9 @@ pub async fn apply(
         elapsed: started.elapsed(),
     };
     let Some((next, _)) = first.pending.first() else { return Ok(nothing(&first)) };
-    if let Some(why) = look.server.read_only {
-        return Err(Failure::new(FailureKind::Connection, "the database is read-only")
-            .note(why)
-            .note(format!("{} migrations are pending, the first is {}", first.pending.len(), next.source().path))
-            .help("connect to the primary, as a role that may write"));
-    }
+    look.server.refuse_read_only(|failure| {
+        failure.note(format!("{} migrations are pending, the first is {}", first.pending.len(), next.source().path))
+    })?;
     let look = lock::acquire(session, options.lock_wait, on_event).await?;
     let done = match plan::make(files, &look, options.to) {
         Ok(plan) if plan.pending.is_empty() => Ok(nothing(&plan)),

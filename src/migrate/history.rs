@@ -39,6 +39,18 @@ pub struct Server {
     pub read_only: Option<&'static str>,
 }
 
+impl Server {
+    /// Nothing where it can be written to.
+    ///
+    /// # Errors
+    /// Connection: it is read-only; `said` adds what was about to be written.
+    pub(crate) fn refuse_read_only(&self, said: impl FnOnce(Failure) -> Failure) -> Result<(), Failure> {
+        let Some(why) = self.read_only else { return Ok(()) };
+        let failure = Failure::new(FailureKind::Connection, "the database is read-only").note(why);
+        Err(said(failure).help("connect to the primary, as a role that may write"))
+    }
+}
+
 /// The server and the history, as one read-only transaction saw them.
 #[derive(Debug, Clone)]
 pub(crate) struct Look {
