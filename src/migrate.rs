@@ -2,6 +2,7 @@
 //! the history table are refinery's, so that a project can leave for it any day.
 
 mod apply;
+mod baseline;
 mod diagnose;
 mod file;
 mod history;
@@ -14,8 +15,9 @@ mod sql;
 mod status;
 
 pub use apply::{ApplyOptions, Event, FileTime, Summary, apply, apply_all};
+pub use baseline::baseline;
 pub use file::{MigrationFile, load};
-pub use history::Server;
+pub use history::{SCHEMA as HISTORY_SCHEMA, Server};
 pub use lock::Holder;
 pub use naming::{NewFile, Renaming, new_file, renumber};
 pub use plan::{Plan, plan};

@@ -3,6 +3,8 @@
 
 #[path = "migrate/applying.rs"]
 mod applying;
+#[path = "migrate/baseline.rs"]
+mod baseline;
 #[path = "migrate/engines.rs"]
 mod engines;
 #[path = "migrate/failing.rs"]

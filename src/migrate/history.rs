@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// The schema that holds the history.
-pub(crate) const SCHEMA: &str = "chartchek_meta";
+pub const SCHEMA: &str = "chartchek_meta";
 /// The history table, as refinery pastes it into its SQL.
 pub(crate) const TABLE: &str = "chartchek_meta.refinery_schema_history";
 
