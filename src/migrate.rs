@@ -7,6 +7,7 @@ mod diagnose;
 mod file;
 mod history;
 mod lock;
+mod mend;
 mod naming;
 mod plan;
 mod repair;

@@ -11,6 +11,8 @@ mod engines;
 mod failing;
 #[path = "migrate/locking.rs"]
 mod locking;
+#[path = "migrate/mending.rs"]
+mod mending;
 #[path = "migrate/naming.rs"]
 mod naming;
 #[path = "migrate/pooler.rs"]

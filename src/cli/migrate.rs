@@ -37,6 +37,10 @@ pub(crate) struct Args {
     /// How long to wait for the migration lock and for tables' locks, in seconds; 0 tries once
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     lock_wait: u32,
+    /// Mend what a CREATE INDEX CONCURRENTLY left whose client died: drop the invalid index that a pending file names and
+    /// build it anew; where the index is whole and what the file makes, record the file
+    #[arg(long, conflicts_with_all = ["plan", "baseline"])]
+    mend: bool,
     /// Print DETAIL and quoted values of errors, which may be values of rows
     #[arg(long)]
     show_detail: bool,
@@ -50,6 +54,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         to: args.to,
         lock_wait: Duration::from_secs(args.lock_wait.into()),
         show_detail: args.show_detail,
+        mend: args.mend,
         ..ApplyOptions::default()
     };
     let done = if let Some(version) = args.baseline {
@@ -133,6 +138,11 @@ impl Told {
                     "{} did not get a table's lock (try {tries}), perhaps because of {who}; it was rolled back and is tried again",
                     file.file_name()
                 ));
+            }
+            Event::Mended { file, index, dropped } => {
+                let what =
+                    if *dropped { "was INVALID and is dropped" } else { "is there already: not run, only recorded" };
+                output.line(&format!("  mended   {}: index {index} {what}", file.file_name()));
             }
             Event::Applied { file, elapsed } => output.line(&row("applied", file.file_name(), Some(*elapsed))),
         }

@@ -20,12 +20,21 @@ pub struct ApplyOptions {
     pub lock_timeout: Duration,
     /// Whether errors show DETAIL and quoted values, which may be rows'.
     pub show_detail: bool,
+    /// Whether what a CREATE INDEX CONCURRENTLY left whose client died is mended: an invalid index is dropped, a whole
+    /// one is recorded.
+    pub mend: bool,
 }
 
 impl Default for ApplyOptions {
-    /// All versions, 60 s for locks in tries of 3 s, no values in errors.
+    /// All versions, 60 s for locks in tries of 3 s, no values in errors, nothing mended.
     fn default() -> Self {
-        Self { to: None, lock_wait: Duration::from_secs(60), lock_timeout: Duration::from_secs(3), show_detail: false }
+        Self {
+            to: None,
+            lock_wait: Duration::from_secs(60),
+            lock_timeout: Duration::from_secs(3),
+            show_detail: false,
+            mend: false,
+        }
     }
 }
 
@@ -61,6 +70,15 @@ pub enum Event<'a> {
         holders: &'a [Holder],
         /// How many tries were made.
         tries: u32,
+    },
+    /// What an earlier run of a file left was mended.
+    Mended {
+        /// The file.
+        file: &'a MigrationFile,
+        /// The index.
+        index: &'a str,
+        /// Whether it was dropped, to be built anew; else it was whole, and the file does not run.
+        dropped: bool,
     },
     /// A file is applied and recorded.
     Applied {

@@ -9,6 +9,7 @@ use crate::migrate::diagnose::{self, Prefix, Progress};
 use crate::migrate::file::MigrationFile;
 use crate::migrate::history::{self, Look};
 use crate::migrate::lock::{self, Holder};
+use crate::migrate::mend::{self, Mended};
 use crate::migrate::plan::Plan;
 use crate::migrate::sql::{self, Script};
 use crate::model::failure::{Failure, FailureKind};
@@ -225,8 +226,24 @@ impl Applier<'_> {
             let _rolled_back = self.session.batch("ROLLBACK").await;
             return Err(self.diagnose(file, &Script::default(), error, &prefix));
         }
+        let runs = match mend::mend(self.session, file, self.options.mend).await {
+            Ok(Mended::Nothing) => true,
+            Ok(Mended::Dropped(index)) => {
+                (self.on_event)(&Event::Mended { file, index: &index, dropped: true });
+                true
+            }
+            Ok(Mended::There(index)) => {
+                (self.on_event)(&Event::Mended { file, index: &index, dropped: false });
+                false
+            }
+            Err(failure) => {
+                // Where this fails too the connection is gone, and its settings with it.
+                let _restored = self.session.batch(&self.look.restore()).await;
+                return Err(diagnose::told(failure, &self.progress()));
+            }
+        };
         let text = &file.source().text[sql::bom(file.source())..];
-        let ran = self.session.batch_counting(text).await;
+        let ran = if runs { self.session.batch_counting(text).await } else { Ok(0) };
         if let Err(error) = ran {
             let failure = self.diagnose(file, script, error, &nothing);
             let invalid = match self.session.batch(&self.look.restore()).await {
@@ -244,8 +261,11 @@ impl Applier<'_> {
     }
 
     fn diagnose(&self, file: &MigrationFile, script: &Script, error: BatchError, prefix: &Prefix) -> Failure {
-        let progress = Progress { applied: &self.applied, waiting: self.queue.iter().map(|(file, _)| *file).collect() };
-        diagnose::diagnose(file, script, error, prefix, &progress, self.options.show_detail)
+        diagnose::diagnose(file, script, error, prefix, &self.progress(), self.options.show_detail)
+    }
+
+    fn progress(&self) -> Progress<'_> {
+        Progress { applied: &self.applied, waiting: self.queue.iter().map(|(file, _)| *file).collect() }
     }
 }
 
