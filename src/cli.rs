@@ -5,8 +5,10 @@ mod dev;
 mod drift;
 pub mod exit;
 mod migrate;
+mod new;
 mod output;
 mod policies;
+mod repair;
 mod status;
 mod verify_rls;
 
@@ -31,6 +33,10 @@ enum Command {
     Migrate(migrate::Args),
     /// Show what is applied, pending, changed and missing; writes nothing
     Status(status::Args),
+    /// Show how files and history differ, and accept what is named; never by itself
+    Repair(repair::Args),
+    /// Write the next migration file, or give equal versions numbers of their own
+    New(new::Args),
     /// Show by impersonation that no one reaches another's rows
     VerifyRls(verify_rls::Args),
     /// Compare a database with what its migrations produce
@@ -77,6 +83,8 @@ async fn run(command: Command, output: &Output) -> anyhow::Result<Exit> {
     match command {
         Command::Migrate(args) => migrate::run(args, output).await,
         Command::Status(args) => status::run(args, output).await,
+        Command::Repair(args) => repair::run(args, output).await,
+        Command::New(args) => new::run(&args, output),
         Command::VerifyRls(args) => verify_rls::run(args, output).await,
         Command::Drift(args) => drift::run(args, output).await,
         Command::Policies(args) => policies::run(args, output).await,

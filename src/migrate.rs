@@ -2,20 +2,27 @@
 //! the history table are refinery's, so that a project can leave for it any day.
 
 mod apply;
+mod baseline;
 mod diagnose;
 mod file;
 mod history;
 mod lock;
+mod mend;
+mod naming;
 mod plan;
+mod repair;
 mod runner;
 mod sql;
 mod status;
 
 pub use apply::{ApplyOptions, Event, FileTime, Summary, apply, apply_all};
+pub use baseline::baseline;
 pub use file::{MigrationFile, load};
-pub use history::Server;
+pub use history::{SCHEMA as HISTORY_SCHEMA, Server};
 pub use lock::Holder;
+pub use naming::{NewFile, Renaming, new_file, renumber};
 pub use plan::{Plan, plan};
+pub use repair::{Difference, Differences, Identity, accept, differences};
 pub use sql::{Script, Statement};
 pub(crate) use sql::{check as check_script, parse as parse_script};
 pub use status::{Entry, State, Status, status};

@@ -3,16 +3,24 @@
 
 #[path = "migrate/applying.rs"]
 mod applying;
+#[path = "migrate/baseline.rs"]
+mod baseline;
 #[path = "migrate/engines.rs"]
 mod engines;
 #[path = "migrate/failing.rs"]
 mod failing;
 #[path = "migrate/locking.rs"]
 mod locking;
+#[path = "migrate/mending.rs"]
+mod mending;
+#[path = "migrate/naming.rs"]
+mod naming;
 #[path = "migrate/pooler.rs"]
 mod pooler;
 #[path = "migrate/refusing.rs"]
 mod refusing;
+#[path = "migrate/repairing.rs"]
+mod repairing;
 #[path = "migrate/server.rs"]
 mod server;
 #[path = "migrate/trips.rs"]

@@ -1,5 +1,7 @@
 //! `migrate`: apply pending migrations, or show them with `--plan`.
 
+mod baseline;
+
 use crate::cli::args::{ConnectionArgs, ProjectArgs};
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
@@ -9,6 +11,7 @@ use crate::db::session::{Endpoint, Session};
 use crate::db::{connect, pooler};
 use crate::migrate::{self, ApplyOptions, Event, MigrationFile, Plan, Server, Summary};
 use crate::model::failure::Failure;
+use crate::server::EngineChoice;
 use std::time::Duration;
 
 /// Flags.
@@ -24,9 +27,20 @@ pub(crate) struct Args {
     /// Apply up to and with this version; later files stay pending
     #[arg(long, value_name = "VERSION")]
     to: Option<i32>,
+    /// For a database that has the schema but no history: record the files up to this version without running them, once
+    /// a comparison with a scratch database found no difference
+    #[arg(long, value_name = "VERSION", conflicts_with_all = ["plan", "to"])]
+    baseline: Option<i32>,
+    /// Where --baseline makes its scratch database: auto (local PostgreSQL 15 or newer, else embedded), embedded, local
+    #[arg(long, value_name = "ENGINE", requires = "baseline")]
+    engine: Option<EngineChoice>,
     /// How long to wait for the migration lock and for tables' locks, in seconds; 0 tries once
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     lock_wait: u32,
+    /// Mend what a CREATE INDEX CONCURRENTLY left whose client died: drop the invalid index that a pending file names and
+    /// build it anew; where the index is whole and what the file makes, record the file
+    #[arg(long, conflicts_with_all = ["plan", "baseline"])]
+    mend: bool,
     /// Print DETAIL and quoted values of errors, which may be values of rows
     #[arg(long)]
     show_detail: bool,
@@ -36,16 +50,25 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     let project = project::find(args.project.project.as_deref(), args.project.embedded)?;
     let files = migrate::load(&project)?;
     let mut session = open(&args.connection).await?;
-    let done = if args.plan {
-        plan(&session, &project, &files, args.to, output).await
+    let options = ApplyOptions {
+        to: args.to,
+        lock_wait: Duration::from_secs(args.lock_wait.into()),
+        show_detail: args.show_detail,
+        mend: args.mend,
+        ..ApplyOptions::default()
+    };
+    let done = if let Some(version) = args.baseline {
+        let engine = args.engine.unwrap_or(EngineChoice::Auto);
+        baseline::baseline(&session, &project, &files, version, engine, &options, output).await
+    } else if args.plan {
+        plan(&session, &project, &files, args.to, output).await.map(|()| Exit::Clean)
     } else {
-        apply(&mut session, &project, &files, &args, output).await
+        apply(&mut session, &project, &files, &options, output).await.map(|()| Exit::Clean)
     };
     if done.is_ok() {
         session.close().await;
     }
-    done?;
-    Ok(Exit::Clean)
+    Ok(done?)
 }
 
 /// Connects as `migrate` and `status` do: no transaction pooler, whose backends share no lock.
@@ -69,18 +92,12 @@ async fn apply(
     session: &mut Session,
     project: &Project,
     files: &[MigrationFile],
-    args: &Args,
+    options: &ApplyOptions,
     output: &Output,
 ) -> Result<(), Failure> {
-    let options = ApplyOptions {
-        to: args.to,
-        lock_wait: Duration::from_secs(args.lock_wait.into()),
-        show_detail: args.show_detail,
-        ..ApplyOptions::default()
-    };
     let endpoint = session.endpoint().clone();
     let mut told = Told::default();
-    let summary = migrate::apply(session, files, &options, &mut |event| {
+    let summary = migrate::apply(session, files, options, &mut |event| {
         if let Event::Looked { server, .. } = event {
             output.print(&header(&endpoint, server, project));
         }
@@ -93,12 +110,13 @@ async fn apply(
 
 /// Prints events; remembers what need not be said twice.
 #[derive(Debug, Default)]
-struct Told {
+pub(super) struct Told {
     holder: Option<i32>,
 }
 
 impl Told {
-    fn tell(&mut self, event: &Event<'_>, output: &Output) {
+    /// Prints what people want to know of an event.
+    pub(super) fn tell(&mut self, event: &Event<'_>, output: &Output) {
         match event {
             Event::Looked { .. } => {}
             Event::Waiting { holder, .. } => {
@@ -121,12 +139,17 @@ impl Told {
                     file.file_name()
                 ));
             }
+            Event::Mended { file, index, dropped } => {
+                let what =
+                    if *dropped { "was INVALID and is dropped" } else { "is there already: not run, only recorded" };
+                output.line(&format!("  mended   {}: index {index} {what}", file.file_name()));
+            }
             Event::Applied { file, elapsed } => output.line(&row("applied", file.file_name(), Some(*elapsed))),
         }
     }
 }
 
-fn row(state: &str, file: &str, elapsed: Option<Duration>) -> String {
+pub(super) fn row(state: &str, file: &str, elapsed: Option<Duration>) -> String {
     match elapsed {
         Some(elapsed) => format!("  {state:<8} {file:<40} {:>8.1} ms", elapsed.as_secs_f64() * 1000.0),
         None => format!("  {state:<8} {file}"),

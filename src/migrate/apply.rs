@@ -6,7 +6,7 @@ use crate::migrate::file::{self, MigrationFile};
 use crate::migrate::history::Server;
 use crate::migrate::lock::{self, Holder};
 use crate::migrate::{history, plan, runner};
-use crate::model::failure::{Failure, FailureKind};
+use crate::model::failure::Failure;
 use std::time::{Duration, Instant};
 
 /// How to apply.
@@ -20,12 +20,21 @@ pub struct ApplyOptions {
     pub lock_timeout: Duration,
     /// Whether errors show DETAIL and quoted values, which may be rows'.
     pub show_detail: bool,
+    /// Whether what a CREATE INDEX CONCURRENTLY left whose client died is mended: an invalid index is dropped, a whole
+    /// one is recorded.
+    pub mend: bool,
 }
 
 impl Default for ApplyOptions {
-    /// All versions, 60 s for locks in tries of 3 s, no values in errors.
+    /// All versions, 60 s for locks in tries of 3 s, no values in errors, nothing mended.
     fn default() -> Self {
-        Self { to: None, lock_wait: Duration::from_secs(60), lock_timeout: Duration::from_secs(3), show_detail: false }
+        Self {
+            to: None,
+            lock_wait: Duration::from_secs(60),
+            lock_timeout: Duration::from_secs(3),
+            show_detail: false,
+            mend: false,
+        }
     }
 }
 
@@ -61,6 +70,15 @@ pub enum Event<'a> {
         holders: &'a [Holder],
         /// How many tries were made.
         tries: u32,
+    },
+    /// What an earlier run of a file left was mended.
+    Mended {
+        /// The file.
+        file: &'a MigrationFile,
+        /// The index.
+        index: &'a str,
+        /// Whether it was dropped, to be built anew; else it was whole, and the file does not run.
+        dropped: bool,
     },
     /// A file is applied and recorded.
     Applied {
@@ -118,12 +136,9 @@ pub async fn apply(
         elapsed: started.elapsed(),
     };
     let Some((next, _)) = first.pending.first() else { return Ok(nothing(&first)) };
-    if let Some(why) = look.server.read_only {
-        return Err(Failure::new(FailureKind::Connection, "the database is read-only")
-            .note(why)
-            .note(format!("{} migrations are pending, the first is {}", first.pending.len(), next.source().path))
-            .help("connect to the primary, as a role that may write"));
-    }
+    look.server.refuse_read_only(|failure| {
+        failure.note(format!("{} migrations are pending, the first is {}", first.pending.len(), next.source().path))
+    })?;
     let look = lock::acquire(session, options.lock_wait, on_event).await?;
     let done = match plan::make(files, &look, options.to) {
         Ok(plan) if plan.pending.is_empty() => Ok(nothing(&plan)),

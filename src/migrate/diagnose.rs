@@ -128,7 +128,7 @@ fn described(mut failure: Failure, error: &DbError, show_detail: bool) -> Failur
 }
 
 /// Adds which files were applied and which not.
-fn told(failure: Failure, progress: &Progress<'_>) -> Failure {
+pub(crate) fn told(failure: Failure, progress: &Progress<'_>) -> Failure {
     let failure = match progress.applied {
         [] => failure.note("no file was applied by this run"),
         [one] => failure.note(format!("applied by this run before: {}", one.file)),
@@ -254,6 +254,9 @@ pub(crate) fn outside(failure: Failure, invalid: &[String]) -> Failure {
         failure = failure
             .note(format!("index {index} is INVALID: it costs writes and serves no query"))
             .help(format!("if it is this file's, drop it and run `migrate` again: drop index concurrently {index};"));
+    }
+    if !invalid.is_empty() {
+        failure = failure.help("`chartchek-db migrate --mend` drops the one that the file names, and goes on");
     }
     failure
 }

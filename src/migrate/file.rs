@@ -80,16 +80,25 @@ impl MigrationFile {
     }
 }
 
+/// The project's migrations in the order of their versions, and by file name where several have one version.
+///
+/// # Errors
+/// A file that is no migration: of kind usage.
+pub(crate) fn read(project: &Project) -> Result<Vec<MigrationFile>, Failure> {
+    let mut files = Vec::new();
+    for source in project.migrations.iter().filter(|source| !is_other(file_name(&source.path))) {
+        files.push(MigrationFile::parse(source)?);
+    }
+    files.sort_by(|one, other| (one.version(), one.file_name()).cmp(&(other.version(), other.file_name())));
+    Ok(files)
+}
+
 /// The project's migrations in the order of their versions.
 ///
 /// # Errors
 /// A file that is no migration, two files of one version: of kind usage.
 pub fn load(project: &Project) -> Result<Vec<MigrationFile>, Failure> {
-    let mut files = Vec::new();
-    for source in project.migrations.iter().filter(|source| !is_other(file_name(&source.path))) {
-        files.push(MigrationFile::parse(source)?);
-    }
-    files.sort_by_key(MigrationFile::version);
+    let files = read(project)?;
     for pair in files.windows(2) {
         if let [first, second] = pair
             && first.version() == second.version()
@@ -101,7 +110,7 @@ pub fn load(project: &Project) -> Result<Vec<MigrationFile>, Failure> {
                 second.source.path
             ))
             .note("one of them would never be applied")
-            .help("give the one that is applied nowhere yet the next free version"));
+            .help("give the one that is applied nowhere yet the next free version: chartchek-db new --renumber"));
         }
     }
     Ok(files)

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// The schema that holds the history.
-pub(crate) const SCHEMA: &str = "chartchek_meta";
+pub const SCHEMA: &str = "chartchek_meta";
 /// The history table, as refinery pastes it into its SQL.
 pub(crate) const TABLE: &str = "chartchek_meta.refinery_schema_history";
 
@@ -37,6 +37,18 @@ pub struct Server {
     pub role: String,
     /// Why it can't be written to, where it can't.
     pub read_only: Option<&'static str>,
+}
+
+impl Server {
+    /// Nothing where it can be written to.
+    ///
+    /// # Errors
+    /// Connection: it is read-only; `said` adds what was about to be written.
+    pub(crate) fn refuse_read_only(&self, said: impl FnOnce(Failure) -> Failure) -> Result<(), Failure> {
+        let Some(why) = self.read_only else { return Ok(()) };
+        let failure = Failure::new(FailureKind::Connection, "the database is read-only").note(why);
+        Err(said(failure).help("connect to the primary, as a role that may write"))
+    }
 }
 
 /// The server and the history, as one read-only transaction saw them.

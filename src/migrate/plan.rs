@@ -79,6 +79,7 @@ fn changed(file: &MigrationFile, row: &Row) -> Failure {
             .at(file::top(file.source(), "differs from what the history recorded"))
             .note(format!("recorded with checksum {}, the file has {}", row.checksum, file.migration().checksum()))
             .help("undo the edit, and put the change into a new migration")
+            .help("where the database is as the file says: chartchek-db repair")
     } else {
         Failure::usage(format!("{path} is applied under another name: V{}__{}", row.version, row.name))
             .note("the file was renamed after it was applied, or two branches took the same version")

@@ -9,11 +9,12 @@ use crate::migrate::diagnose::{self, Prefix, Progress};
 use crate::migrate::file::MigrationFile;
 use crate::migrate::history::{self, Look};
 use crate::migrate::lock::{self, Holder};
+use crate::migrate::mend::{self, Mended};
 use crate::migrate::plan::Plan;
 use crate::migrate::sql::{self, Script};
 use crate::model::failure::{Failure, FailureKind};
 use rand::Rng;
-use refinery::{AsyncMigrate, Migration, Runner};
+use refinery::{AsyncMigrate, Migration, Runner, Target};
 use refinery_core::traits::r#async::{AsyncQuery, AsyncTransaction};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -54,6 +55,47 @@ pub(crate) async fn run(
         (None, Ok(_)) => Ok(applier.applied),
     }
 }
+
+/// What refinery would send to record `files` without running them: the CREATE TABLE, and one INSERT a file.
+///
+/// # Errors
+/// Refinery's, which has no reason for one.
+pub(crate) async fn records(files: &[&MigrationFile]) -> Result<(String, Vec<String>), Failure> {
+    let migrations: Vec<Migration> = files.iter().map(|file| file.migration().clone()).collect();
+    let mut runner = Runner::new(&migrations).set_target(Target::Fake);
+    runner.set_migration_table_name(history::TABLE);
+    let mut recorder = Recorder(Vec::new());
+    runner
+        .run_async(&mut recorder)
+        .await
+        .map_err(|error| Failure::new(FailureKind::Inconclusive, "refinery refused").note(error.to_string()))?;
+    let mut sent = recorder.0.into_iter();
+    let table = sent.next().ok_or_else(unexpected)?;
+    let inserts: Vec<String> = sent.collect();
+    if inserts.len() == files.len() { Ok((table, inserts)) } else { Err(unexpected()) }
+}
+
+/// Keeps what refinery sends, and sends nothing on.
+struct Recorder(Vec<String>);
+
+impl AsyncTransaction for Recorder {
+    type Error = Stopped;
+
+    async fn execute<'a, T: Iterator<Item = &'a str> + Send + 'a>(&'a mut self, queries: T) -> Result<usize, Stopped> {
+        let before = self.0.len();
+        self.0.extend(queries.map(str::to_owned));
+        Ok(self.0.len() - before)
+    }
+}
+
+impl AsyncQuery<Vec<Migration>> for Recorder {
+    /// The history is empty.
+    async fn query<'a>(&'a mut self, _query: &'a str) -> Result<Vec<Migration>, Stopped> {
+        Ok(Vec::new())
+    }
+}
+
+impl AsyncMigrate for Recorder {}
 
 struct Applier<'a> {
     session: &'a Session,
@@ -184,8 +226,24 @@ impl Applier<'_> {
             let _rolled_back = self.session.batch("ROLLBACK").await;
             return Err(self.diagnose(file, &Script::default(), error, &prefix));
         }
+        let runs = match mend::mend(self.session, file, self.options.mend).await {
+            Ok(Mended::Nothing) => true,
+            Ok(Mended::Dropped(index)) => {
+                (self.on_event)(&Event::Mended { file, index: &index, dropped: true });
+                true
+            }
+            Ok(Mended::There(index)) => {
+                (self.on_event)(&Event::Mended { file, index: &index, dropped: false });
+                false
+            }
+            Err(failure) => {
+                // Where this fails too the connection is gone, and its settings with it.
+                let _restored = self.session.batch(&self.look.restore()).await;
+                return Err(diagnose::told(failure, &self.progress()));
+            }
+        };
         let text = &file.source().text[sql::bom(file.source())..];
-        let ran = self.session.batch_counting(text).await;
+        let ran = if runs { self.session.batch_counting(text).await } else { Ok(0) };
         if let Err(error) = ran {
             let failure = self.diagnose(file, script, error, &nothing);
             let invalid = match self.session.batch(&self.look.restore()).await {
@@ -203,8 +261,11 @@ impl Applier<'_> {
     }
 
     fn diagnose(&self, file: &MigrationFile, script: &Script, error: BatchError, prefix: &Prefix) -> Failure {
-        let progress = Progress { applied: &self.applied, waiting: self.queue.iter().map(|(file, _)| *file).collect() };
-        diagnose::diagnose(file, script, error, prefix, &progress, self.options.show_detail)
+        diagnose::diagnose(file, script, error, prefix, &self.progress(), self.options.show_detail)
+    }
+
+    fn progress(&self) -> Progress<'_> {
+        Progress { applied: &self.applied, waiting: self.queue.iter().map(|(file, _)| *file).collect() }
     }
 }
 

@@ -228,6 +228,19 @@ impl Project {
         std::fs::write(self.root.join("migrations").join(name), text).unwrap();
     }
 
+    /// The names of the migrations, sorted.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.root.join("migrations")).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// A migration's text.
+    pub(crate) fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.root.join("migrations").join(name)).unwrap()
+    }
+
     pub(crate) fn remove(&self, name: &str) {
         std::fs::remove_file(self.root.join("migrations").join(name)).unwrap();
     }
@@ -263,12 +276,19 @@ impl Ran {
 
 /// The program, with nothing of this process' settings that it would read.
 pub(crate) fn program(command: &str, url: &str, project: &Project, arguments: &[&str]) -> Command {
+    let mut program = without_database(command, project, arguments);
+    program.args(["--database-url", url]);
+    program
+}
+
+/// The program, told of no database.
+pub(crate) fn without_database(command: &str, project: &Project, arguments: &[&str]) -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_chartchek-db"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PG") && name != "PGBIN") {
         program.env_remove(name);
     }
     program.env_remove("DATABASE_URL").env_remove("RUST_LOG").env("NO_COLOR", "1").current_dir("/");
-    program.args([command, "--project"]).arg(&project.root).args(["--database-url", url]).args(arguments);
+    program.args([command, "--project"]).arg(&project.root).args(arguments);
     program.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     program
 }
