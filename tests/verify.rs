@@ -4,6 +4,8 @@
 mod cluster;
 #[path = "verify/faults.rs"]
 mod faults;
+#[path = "verify/foreign.rs"]
+mod foreign;
 #[path = "verify/project.rs"]
 mod project;
 #[path = "verify/target.rs"]

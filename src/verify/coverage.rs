@@ -3,12 +3,14 @@
 use crate::contract::validate;
 use crate::db::session::Session;
 use crate::db::{quote, sqlstate};
-use crate::model::access::Contract;
+use crate::model::access::{Command, Contract, Ownership, Standing as RowStanding};
 use crate::model::catalog::{Catalog, Server};
 use crate::model::failure::Failure;
 use crate::model::finding::{Finding, Reach};
+use crate::model::report::NotRun;
 use crate::verify::persona::Persona;
-use crate::verify::world::Subject;
+use crate::verify::world::build::Standing;
+use crate::verify::world::{Setting, Subject, World};
 use futures::future::join_all;
 
 /// Tables that are neither promised nor exempted, exemptions of tables that are gone, and an exposure of the API that
@@ -43,6 +45,38 @@ pub(crate) fn findings(contract: &Contract, catalog: &Catalog) -> Vec<Finding> {
     }
     findings.extend(exposure(contract, &catalog.server));
     findings
+}
+
+/// What no row of the world shows: another's rows, where there are owners, and those of one's own that are promised.
+pub(crate) fn without_rows(setting: &Setting<'_>, world: &World, standing: &Standing) -> Vec<NotRun> {
+    let mut lacking = Vec::new();
+    for (index, subject) in setting.subjects.iter().enumerate() {
+        let access = &subject.access;
+        if access.ownership == Ownership::None {
+            continue;
+        }
+        for (which, persona) in setting.personas.iter().enumerate() {
+            if !persona.tries || persona.actor.bypasses_rls {
+                continue;
+            }
+            let sight = &standing.sights[index][which];
+            let keys = world.rows.iter().zip(&standing.keys).filter(|(row, _)| row.subject == index);
+            let there: Vec<RowStanding> =
+                keys.filter_map(|(_, key)| sight.get(key)).map(|seen| seen.standing).collect();
+            let own = persona.has_rows
+                && Command::PROMISABLE
+                    .iter()
+                    .any(|command| setting.contract.promises(access, &persona.actor, RowStanding::Own, *command));
+            for (wanted, due) in [(RowStanding::Own, own), (RowStanding::Other, true)] {
+                if due && !there.contains(&wanted) {
+                    let what = format!("{}/{}/{wanted}", access.table, persona.name);
+                    let why = "no row of that standing could be made from the catalogue".to_owned();
+                    lacking.push(NotRun { what, why });
+                }
+            }
+        }
+    }
+    lacking
 }
 
 /// What the server exposes, where it says so, against what the contract says.

@@ -2,6 +2,7 @@
 
 mod delete;
 mod insert;
+mod rights;
 mod select;
 mod truncate;
 mod update;
@@ -23,7 +24,8 @@ use crate::verify::world::{Row, Sight, World};
 type Form = fn(&Scene<'_>, &mut Plan) -> Result<(), Failure>;
 
 /// Every family of forms; a family adds the attempts of one scene.
-const FORMS: &[Form] = &[select::plan, insert::plan, update::plan, delete::plan, upsert::plan, truncate::plan];
+const FORMS: &[Form] =
+    &[select::plan, insert::plan, update::plan, delete::plan, upsert::plan, truncate::plan, rights::plan];
 
 /// What a statement is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -213,8 +215,11 @@ impl<'a> Scene<'a> {
             .collect()
     }
 
-    /// `WHERE` for one row, and the key columns it reads.
-    fn where_key(&self, row: &Row) -> Option<String> {
+    /// `WHERE` for one row, by its key columns; where the table has none, by all of it.
+    fn where_key(&self, (row, key): (&Row, &str)) -> Option<String> {
+        if self.key_columns().is_empty() {
+            return Some(format!("{} = {}", self.key(), sql_value(Some(key))));
+        }
         key_condition(self.table(), &row.values)
     }
 
@@ -259,7 +264,10 @@ impl<'a> Scene<'a> {
                 && !self.paths().iter().any(|path| path.column() == column.name)
         };
         let mut columns: Vec<&Column> = table.columns.iter().filter(free).collect();
-        columns.sort_by_key(|column| access.columns.contains_key(&column.name));
+        let granted = |column: &Column| {
+            table.grants(&self.persona().actor.role, Command::Update, std::slice::from_ref(&column.name))
+        };
+        columns.sort_by_key(|column| (!granted(column), access.columns.contains_key(&column.name)));
         columns.into_iter().find_map(|column| value(column, 999_001).map(|constant| (column, constant)))
     }
 
@@ -298,21 +306,7 @@ impl<'a> Scene<'a> {
         control: Option<Control>,
         impossible: Option<&'static str>,
     ) {
-        let form = form.to_owned();
-        let planned = Planned {
-            subject: self.subject,
-            persona: self.persona,
-            standing,
-            command,
-            form,
-            sql,
-            needs,
-            aim,
-            promise,
-            denial,
-            control,
-            impossible,
-        };
+        let planned = self.planned(standing, command, form, sql, needs, aim, promise, denial, control, impossible);
         if matches!(command, Command::Insert | Command::Update | Command::Delete) {
             let mut returning = planned.clone();
             // One control serves both: that the statement does something, RETURNING or not.
@@ -332,6 +326,37 @@ impl<'a> Scene<'a> {
         let mut planned = planned;
         planned.form.push_str(self.world.kind.suffix());
         plan.attempts.push(planned);
+    }
+
+    /// One attempt, as it is.
+    #[expect(clippy::too_many_arguments, reason = "each is a separate fact of the one attempt")]
+    fn planned(
+        &self,
+        standing: Standing,
+        command: Command,
+        form: &str,
+        sql: String,
+        needs: Vec<Need>,
+        aim: Aim,
+        promise: Promise,
+        denial: Outcome,
+        control: Option<Control>,
+        impossible: Option<&'static str>,
+    ) -> Planned {
+        Planned {
+            subject: self.subject,
+            persona: self.persona,
+            standing,
+            command,
+            form: form.to_owned(),
+            sql,
+            needs,
+            aim,
+            promise,
+            denial,
+            control,
+            impossible,
+        }
     }
 
     /// Whether a promise is given.

@@ -7,7 +7,7 @@ use crate::verify::form::{Aim, Planned, Promise};
 use crate::verify::persona::Persona;
 use crate::verify::trial::Observed;
 use crate::verify::world::{Sight, Subject};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything that one attempt is judged by.
 #[derive(Debug)]
@@ -64,12 +64,19 @@ impl Case<'_> {
             Promise::ByControl => {
                 let written = self.control.and_then(|control| control.changes.as_ref()).map(|changes| &changes.written);
                 let row = written.and_then(|written| match &self.planned.aim {
-                    Aim::Rows(keys) => keys.first().and_then(|key| written.get(key)),
-                    _ => written.iter().find(|(key, _)| !self.before.contains_key(*key)).map(|(_, standing)| standing),
+                    Aim::Rows(keys) | Aim::All(keys) => {
+                        keys.first().and_then(|key| written.get(key)).or_else(|| self.new_row(written))
+                    }
+                    _ => self.new_row(written),
                 });
                 row.is_some_and(|standing| self.row_promised(*standing))
             }
         }
+    }
+
+    /// A row under a key that was not there: a new one, or one whose key the statement changed.
+    fn new_row<'a>(&self, written: &'a BTreeMap<String, Standing>) -> Option<&'a Standing> {
+        written.iter().find(|(key, _)| !self.before.contains_key(*key)).map(|(_, standing)| standing)
     }
 
     fn granted(&self) -> bool {
@@ -81,8 +88,11 @@ impl Case<'_> {
 
     fn outcome(&self) -> (Outcome, String) {
         let Some(observed) = self.observed else {
-            return if self.granted() {
+            return if self.granted() && self.planned.command == Command::Truncate {
                 (Outcome::Done, "the grant is there".to_owned())
+            } else if self.granted() {
+                // The policies may still stand in the way.
+                (Outcome::Hidden, String::new())
             } else {
                 (Outcome::RefusedGrant, String::new())
             };

@@ -40,8 +40,8 @@ pub fn stable_id(name: &str) -> String {
     Uuid::new_v5(&NAMESPACE, name.as_bytes()).to_string()
 }
 
-/// Everyone: each actor of the contract, and for the first that is promised rows of its own a second account (whose
-/// rows are "other") and one without rows.
+/// Everyone: each actor of the contract, and for the first that is promised rows of its own (else the first that is a
+/// person, else the first) a second account, whose rows are "other", and one without rows.
 pub fn cast(contract: &Contract, catalog: &Catalog) -> Vec<Persona> {
     let mut personas: Vec<Persona> = Vec::new();
     let mut main_person: Option<&Actor> = None;
@@ -52,6 +52,12 @@ pub fn cast(contract: &Contract, catalog: &Catalog) -> Vec<Persona> {
             main_person = Some(actor);
         }
     }
+    // Where nobody is promised rows of their own there still are two whose rows nobody else may reach.
+    let person = contract.actors.iter().find(|actor| contract.is_person(actor));
+    let main_person = main_person.or(person).or_else(|| {
+        // Whoever has a token rather than who has none.
+        contract.actors.iter().filter(|actor| !actor.bypasses_rls).min_by_key(|actor| actor.role == "anon")
+    });
     if let Some(actor) = main_person {
         personas.push(persona(&format!("{}-without-rows", actor.name), actor, true, false, true, catalog));
         personas.push(persona(&format!("second-{}", actor.name), actor, true, true, false, catalog));

@@ -311,6 +311,9 @@ impl Run<'_> {
                 form::plan(&scene, &mut plan)?;
             }
         }
+        if world.kind == WorldKind::Different {
+            plan.not_run.extend(coverage::without_rows(&self.setting, world, standing));
+        }
         if let Some(asked) = &self.options.repro {
             let planned = plan.attempts.iter().find(|planned| self.id(planned) == *asked);
             self.script = planned
@@ -352,8 +355,12 @@ impl Run<'_> {
             let columns = key_columns(&subject.table);
             if let [_single] = columns.as_slice() {
                 let keys = program.fresh.entry(index).or_default();
-                for name in ["plain", "owner-omitted", "no-owner", "orphan-parent", "free key"] {
-                    let values = maker.fresh(index, None, BTreeMap::new(), name, world)?;
+                let names = ["plain", "owner-omitted", "no-owner", "orphan-parent", "free key"].map(str::to_owned);
+                let last = world.rows.iter().map(|row| row.number).max().unwrap_or_default();
+                let parents = (2..=last).map(|number| format!("plain-{number}"));
+                let foreign = maker.paths(index).iter().map(|path| format!("foreign-{}", path.column()));
+                for name in names.into_iter().chain(parents).chain(foreign) {
+                    let values = maker.fresh(index, None, BTreeMap::new(), &name, world)?;
                     keys.extend(columns.iter().filter_map(|column| values.get(column).cloned().flatten()));
                 }
             }

@@ -227,6 +227,96 @@ fn a_condition_on_another_column() {
     });
 }
 
+/// Each label is on another's row, though every other row holds NULL in that column.
+#[test]
+fn a_condition_on_any_one_label() {
+    for label in ["active", "deleted"] {
+        let sql = format!(
+            "ALTER POLICY chat_threads_select ON public.chat_threads
+                 USING (user_id = (SELECT chartchek_private.uid()) OR status = '{label}');"
+        );
+        check(&Fault {
+            sql: &sql,
+            leaks: &["chat_threads/user/other/select/all"],
+            over_denials: &[],
+            finding: "leak",
+            clean: &["documents"],
+        });
+    }
+}
+
+/// The parent's own policies hide it, and only some parents let others in.
+#[test]
+fn a_message_under_another_users_deleted_thread() {
+    check(&Fault {
+        sql: "CREATE FUNCTION chartchek_private.deleted() RETURNS SETOF text LANGUAGE sql STABLE SECURITY DEFINER
+                  SET search_path = '' AS $$SELECT thread_id::text FROM public.chat_threads WHERE status = 'deleted'$$;
+              GRANT EXECUTE ON FUNCTION chartchek_private.deleted() TO authenticated;
+              CREATE POLICY x ON public.chat_messages FOR INSERT TO authenticated
+                  WITH CHECK (thread_id IN (SELECT chartchek_private.deleted()));",
+        leaks: &["chat_messages/user/other/insert/plain-6"],
+        over_denials: &[],
+        finding: "leak",
+        clean: &["documents"],
+    });
+}
+
+/// With a WHERE the SELECT policy refuses the row as it would be; without one nobody asks it.
+#[test]
+fn rows_given_away_without_where() {
+    check(&Fault {
+        sql: "ALTER POLICY vector_stores_update ON public.vector_stores WITH CHECK (true);",
+        leaks: &["vector_stores/user/own/update/transfer-bare"],
+        over_denials: &[],
+        finding: "leak",
+        clean: &["documents", "chat_threads"],
+    });
+}
+
+/// The same, to nobody.
+#[test]
+fn rows_given_up_without_where() {
+    check(&Fault {
+        sql: "CREATE POLICY x ON public.chat_messages FOR UPDATE TO authenticated
+                  USING (false) WITH CHECK (thread_id IS NULL);",
+        leaks: &["chat_messages/user/own/update/disown-bare"],
+        over_denials: &[],
+        finding: "leak",
+        clean: &["documents", "chat_threads"],
+    });
+}
+
+/// A row that the check lets in for one label, whoever's it is.
+#[test]
+fn a_row_for_another_with_one_label() {
+    for label in ["active", "archived", "deleted"] {
+        let sql = format!(
+            "CREATE POLICY x ON public.chat_threads FOR INSERT TO authenticated WITH CHECK (status = '{label}');"
+        );
+        let (code, report) =
+            Project::with(&sql).verify(&["--engine", "local", "--only", "chat_threads/user/other/insert"]);
+        assert_eq!(code, 1, "{label}: {}", report["summary"]);
+        assert!(count(&report, "leak") > 0);
+    }
+}
+
+/// Statements on the whole row are refused, those on the one column are not.
+#[test]
+fn a_column_granted_without_a_promise() {
+    check(&Fault {
+        sql: "GRANT SELECT (filename), UPDATE (storage_path), INSERT (filename) ON public.documents TO anon;
+              CREATE POLICY x ON public.documents TO anon USING (true);",
+        leaks: &[
+            "documents/anon/other/select/count",
+            "documents/anon/other/update/bare",
+            "documents/anon/other/insert/rights",
+        ],
+        over_denials: &[],
+        finding: "leak",
+        clean: &["chat_threads"],
+    });
+}
+
 /// Seen only where rows are alike: another's row is let through for sharing a value with one's own.
 #[test]
 fn sharing_by_an_equal_value() {

@@ -34,6 +34,25 @@ impl Project {
         project
     }
 
+    /// Another project: its one migration, and a contract with the usual actors and these tables.
+    pub(crate) fn foreign(sql: &str, tables: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for part in ["migrations", "policies"] {
+            fs::create_dir(folder.path().join(part)).unwrap();
+        }
+        let project = Self { folder };
+        // The grants are the schema's own.
+        let defaults =
+            "ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE ALL ON TABLES FROM anon, authenticated, service_role;";
+        let service = "GRANT ALL ON ALL TABLES IN SCHEMA public TO service_role;";
+        fs::write(project.path("migrations/V001__schema.sql"), format!("{defaults}\n{sql}\n{service}\n")).unwrap();
+        let actors = "version = 1\n[api]\nschemas = [\"public\"]\npre_request = \"none\"\n\
+                      [actors.anon]\nrole = \"anon\"\n[actors.user]\nrole = \"authenticated\"\n\
+                      [actors.service]\nrole = \"service_role\"\nbypasses_rls = true\n";
+        fs::write(project.path("policies/access.toml"), format!("{actors}{tables}")).unwrap();
+        project
+    }
+
     /// A file of it.
     pub(crate) fn path(&self, file: &str) -> PathBuf {
         self.folder.path().join(file)

@@ -5,6 +5,7 @@ use crate::db::sqlstate;
 use crate::model::access::{Command, OwnerPath, Ownership, Standing};
 use crate::model::attempt::Outcome;
 use crate::model::failure::Failure;
+use crate::verify::world::WorldKind;
 use crate::verify::world::insert::insert;
 use crate::verify::world::rows::Values;
 
@@ -22,6 +23,14 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
     if let Some(other) = scene.other_holder() {
         if let Some(foreign) = hold(scene, |_| Some(other)) {
             add(scene, plan, Standing::Other, "plain", &foreign, control_of(scene, other), None)?;
+            labelled(scene, plan, other, &foreign)?;
+        }
+        // What lets a row in may depend on which of the other's parents it hangs on.
+        if let [path @ OwnerPath::Parent { .. }] = scene.paths() {
+            for (number, hold) in scene.maker.other_parents(path, scene.subject, other, scene.world) {
+                let form = format!("plain-{number}");
+                add(scene, plan, Standing::Other, &form, &hold, control_of(scene, other), None)?;
+            }
         }
         if scene.paths().len() > 1 && own.is_some() {
             for index in 0..scene.paths().len() {
@@ -45,6 +54,34 @@ pub(super) fn hold(scene: &Scene<'_>, holder: impl Fn(usize) -> Option<usize>) -
         .map(|(index, path)| scene.maker.hold(path, scene.subject, holder(index)?, index + 1, scene.world))
         .collect::<Option<Vec<_>>>()
         .map(|holds| holds.into_iter().flatten().collect())
+}
+
+/// Another's row with each label of each enum, and with true and false: a check may let in what has one of them.
+fn labelled(scene: &Scene<'_>, plan: &mut Plan, other: usize, foreign: &Values) -> Result<(), Failure> {
+    if scene.world.kind != WorldKind::Different {
+        return Ok(());
+    }
+    let row = scene.maker.fresh(scene.subject, Some(scene.persona), foreign.clone(), "plain", scene.world)?;
+    let row = scene.client_values(row, foreign);
+    for column in scene.table().columns.iter().filter(|column| !column.is_array && !foreign.contains_key(&column.name))
+    {
+        let labels = if column.base_type == "bool" {
+            vec!["true".to_owned(), "false".to_owned()]
+        } else {
+            column.enum_labels.clone()
+        };
+        // The one that the plain form has is told of there.
+        for label in
+            labels.into_iter().filter(|label| row.get(&column.name).is_some_and(|has| has.as_ref() != Some(label)))
+        {
+            let form = format!("plain-{}-{label}", column.name);
+            let mut values = row.clone();
+            values.insert(column.name.clone(), Some(label));
+            let promise = scene.promise(Standing::Other, &[Command::Insert]);
+            push(scene, plan, Standing::Other, &form, &values, promise, control_of(scene, other), None);
+        }
+    }
+    Ok(())
 }
 
 /// The account itself shows that its row can be inserted, if it is promised that.

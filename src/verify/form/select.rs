@@ -11,11 +11,11 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
     let (name, key) = (scene.name(), scene.key());
     let denial = scene.denial(&[Command::Select], Outcome::Hidden);
     // The row as text: all columns, and no type that a client would first have to ask the server about.
-    let list = format!("SELECT {key}, {}::text FROM {name}", whole_row(scene));
+    let list = format!("SELECT {key}, ({}.*)::text FROM {name}", whole_row(scene));
     for (standing, rows) in scene.standings() {
         let promise = scene.promise(standing, &[Command::Select]);
         let keys: Vec<String> = rows.iter().map(|(_, key)| (*key).to_owned()).collect();
-        let on_one_row = scene.where_key(rows[0].0).map(|condition| format!("{list} WHERE {condition}"));
+        let on_one_row = scene.where_key(rows[0]).map(|condition| format!("{list} WHERE {condition}"));
         let control = Control::bounded(scene.owner_of(rows[0].1, Command::Select), on_one_row.clone());
         let needs = vec![need(Command::Select, &[])];
         let mut add = |form: &str, sql: String, aim: Aim| {
@@ -48,7 +48,7 @@ fn count(scene: &Scene<'_>, plan: &mut Plan, name: &str, denial: Outcome) {
     let promised = standings.iter().find(|(standing, _)| scene.promised(*standing, Command::Select));
     let Some((standing, rows)) = promised.or_else(|| standings.first()) else { return };
     let on_one_row =
-        scene.where_key(rows[0].0).map(|condition| format!("SELECT count(*)::text FROM {name} WHERE {condition}"));
+        scene.where_key(rows[0]).map(|condition| format!("SELECT count(*)::text FROM {name} WHERE {condition}"));
     let covers_all = scene.promised(Standing::Other, Command::Select) || scene.promised(Standing::Any, Command::Select);
     if covers_all && !scene.whole {
         plan.not_run.push(NotRun {
@@ -72,13 +72,21 @@ fn count(scene: &Scene<'_>, plan: &mut Plan, name: &str, denial: Outcome) {
         "count",
         format!("SELECT count(*)::text FROM {name}"),
         // count(*) is allowed with SELECT on any one column.
-        vec![need(Command::Select, &scene.key_columns())],
+        vec![need(Command::Select, &any_column(scene))],
         Aim::Count(expected),
         promise,
         denial,
         Some(Control::bounded(Who::Privileged(scene.persona), on_one_row)),
         None,
     );
+}
+
+/// A column with SELECT, where there is one; else those of the key.
+fn any_column(scene: &Scene<'_>) -> Vec<String> {
+    let (role, table) = (&scene.persona().actor.role, scene.table());
+    let names = table.columns.iter().map(|column| vec![column.name.clone()]);
+    let mut granted = names.filter(|name| table.grants(role, Command::Select, name));
+    granted.next().unwrap_or_else(|| scene.key_columns())
 }
 
 fn whole_row(scene: &Scene<'_>) -> String {

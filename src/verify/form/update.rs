@@ -2,7 +2,7 @@
 
 use super::{Aim, Control, Need, Plan, Promise, Scene, Who, need};
 use crate::db::sqlstate;
-use crate::model::access::{Command, OwnerPath, Standing};
+use crate::model::access::{Command, OwnerPath, Ownership, Standing};
 use crate::model::attempt::Outcome;
 use crate::model::failure::Failure;
 use crate::model::report::NotRun;
@@ -26,13 +26,25 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
 
 /// A constant that reads no column: without WHERE the SELECT policy is not asked.
 fn constant(scene: &Scene<'_>, plan: &mut Plan, standing: Standing, rows: &[(&Row, &str)]) {
-    let Some((column, value)) = scene.plain_column() else { return };
+    let Some((column, value)) = scene.plain_column() else { return same_again(scene, plan, standing, rows) };
     let set = Scene::assignment(&column.name, Some(&value));
     let promise = scene.promise(standing, &[Command::Update]);
     let control = scene.owner_of(rows[0].1, Command::Update);
     let columns = vec![column.name.clone()];
     statement(scene, plan, standing, "key", &set, &columns, Some(rows[0]), rows, promise, control, None);
     statement(scene, plan, standing, "bare", &set, &columns, None, rows, promise, control, None);
+}
+
+/// For tables that hold only keys and references: one row's column set to what it is, which is a write all the same.
+fn same_again(scene: &Scene<'_>, plan: &mut Plan, standing: Standing, rows: &[(&Row, &str)]) {
+    let columns = scene.table().columns.iter().filter(|column| !column.generated && !column.identity_always);
+    let mut set = columns.filter_map(|column| Some((column, rows[0].0.values.get(&column.name)?.as_deref()?)));
+    let Some((column, value)) = set.next() else { return };
+    let set = Scene::assignment(&column.name, Some(value));
+    let promise = scene.promise(standing, &[Command::Update]);
+    let control = scene.owner_of(rows[0].1, Command::Update);
+    let columns = vec![column.name.clone()];
+    statement(scene, plan, standing, "key", &set, &columns, Some(rows[0]), rows, promise, control, None);
 }
 
 /// One's own row to another account, to another's parent, and to nobody.
@@ -46,8 +58,16 @@ fn moves(scene: &Scene<'_>, plan: &mut Plan, rows: &[(&Row, &str)]) {
         {
             let form = format!("{verb}{suffix}");
             assign(scene, plan, Standing::Own, &form, &hold, Some(rows[0]), rows, privileged, None);
+            // Without WHERE the SELECT policy is not asked, which else hides that the check lets the row go.
+            // Where any path makes a row one's own, some rows stay so and others do not: one statement for all shows
+            // nothing.
+            if !matches!(scene.ownership(), Ownership::Any(_)) {
+                let bare = format!("{verb}-bare{suffix}");
+                assign(scene, plan, Standing::Own, &bare, &hold, None, rows, privileged, None);
+            }
         }
         let refused = scene.table().column(path.column()).is_some_and(|column| column.not_null);
+        let bare = !refused && !matches!(scene.ownership(), Ownership::Any(_));
         let nobody = Values::from([(path.column().to_owned(), None)]);
         let impossible = refused.then_some(sqlstate::NOT_NULL_VIOLATION);
         assign(
@@ -61,6 +81,10 @@ fn moves(scene: &Scene<'_>, plan: &mut Plan, rows: &[(&Row, &str)]) {
             privileged,
             impossible,
         );
+        if bare {
+            let form = format!("disown-bare{suffix}");
+            assign(scene, plan, Standing::Own, &form, &nobody, None, rows, privileged, None);
+        }
     }
 }
 
@@ -92,7 +116,7 @@ fn assign(
     let columns: Vec<String> = hold.keys().cloned().collect();
     // Whose the row would be afterwards decides on one's own; a row that is not promised stays out of reach anyway.
     let promise = match scene.promise(standing, &[Command::Update]) {
-        Promise::Yes if target.is_some() => Promise::ByControl,
+        Promise::Yes if target.is_some() || standing == Standing::Own => Promise::ByControl,
         promise => promise,
     };
     statement(scene, plan, standing, form, &set.join(", "), &columns, target, rows, promise, control, impossible);
@@ -115,11 +139,11 @@ fn statement(
     let mut needs: Vec<Need> = vec![need(Command::Update, columns)];
     let mut sql = format!("UPDATE {} SET {set}", scene.name());
     let on_one_row =
-        scene.where_key(rows[0].0).map(|condition| format!("UPDATE {} SET {set} WHERE {condition}", scene.name()));
+        scene.where_key(rows[0]).map(|condition| format!("UPDATE {} SET {set} WHERE {condition}", scene.name()));
     let control = Some(Control::bounded(control, on_one_row));
     let aim = match target {
         Some((row, key)) => {
-            let Some(condition) = scene.where_key(row) else { return };
+            let Some(condition) = scene.where_key((row, key)) else { return };
             sql = format!("{sql} WHERE {condition}");
             needs.push(need(Command::Select, &scene.key_columns()));
             Aim::Rows(vec![key.to_owned()])

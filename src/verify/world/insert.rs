@@ -52,7 +52,8 @@ pub(crate) fn key_expression(table: &Table, qualifier: &str) -> String {
         [] => {
             let alias = qualifier.trim_end_matches('.');
             let row = if alias.is_empty() { readable_identifier(&table.table) } else { alias.to_owned() };
-            format!("{row}::text")
+            // The star: a column may be named as its table is.
+            format!("({row}.*)::text")
         }
         [column] => format!("{qualifier}{}::text", readable_identifier(column)),
         several => {

@@ -1,6 +1,6 @@
 //! Plans a world's rows: who owns what, which parents rows hang on, and a value for every other column.
 
-use super::insert::insert;
+use super::insert::{insert, key_columns};
 use super::values::{unique_value, value};
 use super::{Row, Subject, World, WorldKind};
 use crate::model::access::{OwnerPath, Ownership, TableName};
@@ -51,14 +51,33 @@ fn in_order(subjects: &[Subject]) -> Vec<usize> {
     while done.len() < subjects.len() {
         let ready = (0..subjects.len()).find(|&index| {
             !done.contains(&index)
-                && subjects[index].table.foreign_keys.iter().all(|key| {
-                    subject_of(subjects, &key.target()).is_none_or(|target| target == index || done.contains(&target))
+                && depends(&subjects[index]).iter().all(|parent| {
+                    subject_of(subjects, parent).is_none_or(|target| target == index || done.contains(&target))
                 })
         });
         let next = ready.or_else(|| (0..subjects.len()).find(|index| !done.contains(index)));
         done.extend(next);
     }
     done
+}
+
+/// The tables whose rows this table's rows need: by foreign keys, and by the owner paths that no key accompanies.
+fn depends(subject: &Subject) -> Vec<TableName> {
+    let paths = match &subject.access.ownership {
+        Ownership::All(paths) | Ownership::Any(paths) => paths.as_slice(),
+        Ownership::None | Ownership::Sql(_) => &[],
+    };
+    let parents = paths.iter().filter_map(|path| match path {
+        OwnerPath::Parent { parent, .. } => Some(parent.clone()),
+        OwnerPath::Column(_) => None,
+    });
+    subject.table.foreign_keys.iter().map(ForeignKey::target).chain(parents).collect()
+}
+
+/// Whether there are as many values of the column's type as rows.
+fn tells(column: &Column) -> bool {
+    let wide = ["uuid", "text", "varchar", "citext", "int4", "int8", "numeric", "timestamptz", "timestamp"];
+    column.enum_labels.is_empty() && column.max_length.is_none() && wide.contains(&column.base_type.as_str())
 }
 
 fn subject_of(subjects: &[Subject], name: &TableName) -> Option<usize> {
@@ -104,6 +123,23 @@ impl Maker<'_> {
         }
     }
 
+    /// What hangs a row on the holder's parent rows behind the first, with their numbers; where rows are all alike, on
+    /// none of them.
+    pub(crate) fn other_parents(
+        &self,
+        path: &OwnerPath,
+        subject: usize,
+        holder: usize,
+        world: &World,
+    ) -> Vec<(usize, Hold)> {
+        let OwnerPath::Parent { parent, .. } = path else { return Vec::new() };
+        let Some(parent) = subject_of(self.subjects, parent).filter(|_| self.kind == WorldKind::Different) else {
+            return Vec::new();
+        };
+        let rows = world.rows.iter().filter(|row| row.subject == parent && row.holder == Some(holder));
+        rows.filter(|row| row.number > 1).map(|row| (row.number, self.hang_on(path, subject, row))).collect()
+    }
+
     /// The values that hang a row of `subject` on the parent row `row` by `path`.
     pub(crate) fn hang_on(&self, path: &OwnerPath, subject: usize, row: &Row) -> Hold {
         let OwnerPath::Parent { column, parent, parent_column } = path else { return BTreeMap::new() };
@@ -123,10 +159,17 @@ impl Maker<'_> {
     fn wanted(&self, subject: usize, world: &World) -> Vec<(Option<usize>, usize, Hold)> {
         let paths = self.paths(subject);
         let holders: Vec<usize> = (0..self.personas.len()).filter(|&index| self.personas[index].has_rows).collect();
+        let labels = self.rows_for_labels(subject);
         let mut wanted = Vec::new();
         if paths.is_empty() {
             if self.subjects[subject].access.ownership == Ownership::None {
-                wanted.extend((1..=ROWS_EACH).map(|number| (None, number, Hold::new())));
+                // Enough for every account's rows to refer to rows of their own, and for new rows to yet another.
+                let referred = self
+                    .subjects
+                    .iter()
+                    .any(|other| other.table.foreign_keys.iter().any(|key| key.target() == self.table(subject).name()));
+                let all = if referred { self.personas.len() * ROWS_EACH + 1 } else { ROWS_EACH };
+                wanted.extend((1..=all.max(ROWS_EACH + labels)).map(|number| (None, number, Hold::new())));
             } else {
                 wanted.extend(
                     holders.iter().flat_map(|&holder| (1..=ROWS_EACH).map(move |n| (Some(holder), n, Hold::new()))),
@@ -137,7 +180,9 @@ impl Maker<'_> {
         // With several paths the third row of the two main accounts is crossed with the other's.
         let crossed: Vec<usize> = if paths.len() > 1 { self.main_pair(&holders) } else { Vec::new() };
         for &holder in &holders {
-            for number in 1..=ROWS_EACH {
+            // The account that only owns: its rows are another's to everyone who tries.
+            let labels = if self.personas[holder].tries { 0 } else { labels };
+            for number in 1..=ROWS_EACH + labels {
                 if number == ROWS_EACH && crossed.contains(&holder) {
                     continue;
                 }
@@ -149,19 +194,39 @@ impl Maker<'_> {
             }
         }
         if let [first, second] = crossed.as_slice() {
-            for (left, right) in [(*first, *second), (*second, *first)] {
-                let holds: Option<Vec<Hold>> = paths
-                    .iter()
-                    .enumerate()
-                    .map(|(index, path)| {
-                        self.hold(path, subject, if index == 0 { left } else { right }, ROWS_EACH, world)
-                    })
-                    .collect();
-                wanted.extend(holds.map(|holds| (None, 0, holds.into_iter().flatten().collect())));
+            // Each path in turn leads elsewhere than all others; of two paths the second turn is the first's mirror.
+            let turns = if paths.len() > 2 { paths.len() } else { 1 };
+            for odd in 0..turns {
+                for (left, right) in [(*first, *second), (*second, *first)] {
+                    let holds: Option<Vec<Hold>> = paths
+                        .iter()
+                        .enumerate()
+                        .map(|(index, path)| {
+                            self.hold(path, subject, if index == odd { left } else { right }, ROWS_EACH, world)
+                        })
+                        .collect();
+                    wanted.extend(holds.map(|holds| (None, 0, holds.into_iter().flatten().collect())));
+                }
             }
         }
         wanted.extend(self.orphans(subject, world).into_iter().map(|hold| (None, 0, hold)));
         wanted
+    }
+
+    /// How many more rows it takes until another's row has each label of each enum: those of the first world do, unless
+    /// a unique index leaves no room for them.
+    fn rows_for_labels(&self, subject: usize) -> usize {
+        let table = self.table(subject);
+        let narrow = |name: &String| {
+            table.foreign_keys.iter().any(|key| key.columns.contains(name))
+                || self.paths(subject).iter().any(|path| path.column() == name)
+                || table.column(name).is_some_and(|column| !column.enum_labels.is_empty() || column.base_type == "bool")
+        };
+        if self.kind != WorldKind::Different || table.uniques.iter().any(|columns| columns.iter().all(narrow)) {
+            return 0;
+        }
+        let labels = table.columns.iter().map(|column| column.enum_labels.len());
+        labels.max().unwrap_or_default()
     }
 
     /// The first account that tries, and the one that only owns.
@@ -239,11 +304,21 @@ impl Maker<'_> {
             values.extend(more);
             support.extend(statements);
         }
+        // Without a key the whole row is its name, so that something must differ in rows that are else equal.
+        let telling = key_columns(table).is_empty().then(|| {
+            let free = |column: &&Column| !column.generated && !values.contains_key(&column.name) && tells(column);
+            table.columns.iter().find(free).map(|column| column.name.clone())
+        });
+        let telling = telling.flatten();
         for column in &table.columns {
             if column.generated || values.contains_key(&column.name) {
                 continue;
             }
-            let made = self.column_value(table, column, number, name, ordinal)?;
+            let made = if telling.as_ref() == Some(&column.name) {
+                value(column, ordinal)
+            } else {
+                self.column_value(table, column, number, name, ordinal)?
+            };
             values.insert(column.name.clone(), made);
         }
         Ok((values, support))
@@ -264,7 +339,7 @@ impl Maker<'_> {
         let mut supported = BTreeSet::new();
         // Far above every row of the world, so that unique numbers do not meet.
         let ordinal = 1_000_000 + subject;
-        self.row(subject, holder, 1, hold, &format!("{:?} fresh {name}", self.kind), ordinal, world, &mut supported)
+        self.row(subject, holder, 0, hold, &format!("{:?} fresh {name}", self.kind), ordinal, world, &mut supported)
             .map(|(values, _support)| values)
     }
 
@@ -283,7 +358,9 @@ impl Maker<'_> {
             if number == 2 && !column.not_null {
                 return Ok(None);
             }
-            value(column, ordinal)
+            // The rows that are there for the labels' sake have them in turn.
+            let in_turn = (!column.enum_labels.is_empty() && number > ROWS_EACH).then(|| number - ROWS_EACH - 1);
+            value(column, in_turn.unwrap_or(ordinal))
         } else {
             value(column, 1)
         };
@@ -319,9 +396,14 @@ impl Maker<'_> {
     ) -> Result<(Values, Vec<String>), Failure> {
         let target = key.target();
         let parent = subject_of(self.subjects, &target).and_then(|subject| {
-            holder
-                .and_then(|holder| world.row(subject, holder, number.max(1)))
-                .or_else(|| world.rows.iter().find(|row| row.subject == subject))
+            let mut all = world.rows.iter().filter(|row| row.subject == subject);
+            if self.subjects[subject].access.ownership == Ownership::None {
+                // Each row another one, and the last for new rows: a key may hold the owner together with this.
+                let nth = holder.unwrap_or_default() * ROWS_EACH + number;
+                return if number == 0 { all.next_back() } else { all.clone().find(|row| row.number == nth) }
+                    .or_else(|| all.next());
+            }
+            holder.and_then(|holder| world.row(subject, holder, number.max(1))).or_else(|| all.next())
         });
         if let Some(parent) = parent {
             let pairs = key.columns.iter().zip(&key.target_columns);
