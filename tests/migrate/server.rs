@@ -355,7 +355,8 @@ pub(crate) fn serve(program: &str, settings: &str) -> Pooler {
     let process = command.arg(&file).current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
     let pooler = Pooler { process: process.unwrap(), folder };
     let deadline = Instant::now() + Duration::from_secs(20);
-    while !pooler.folder.path().join(".s.PGSQL.6432").exists() {
+    // The socket is there before anyone listens on it.
+    while std::os::unix::net::UnixStream::connect(pooler.folder.path().join(".s.PGSQL.6432")).is_err() {
         let log = std::fs::read_to_string(pooler.folder.path().join("log")).unwrap_or_default();
         assert!(Instant::now() < deadline, "pgbouncer did not start: {log}");
         std::thread::sleep(Duration::from_millis(20));

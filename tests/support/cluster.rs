@@ -20,7 +20,7 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Starts one, and panics where there is none to start: a test that cannot run has not passed.
     pub(crate) fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let mut folder = tempfile::tempdir().unwrap();
         if let Some((uid, gid)) = owner() {
             chown(folder.path(), Some(uid), Some(gid)).unwrap();
         }
@@ -33,30 +33,41 @@ impl Cluster {
             .unwrap();
         assert!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
         std::fs::write(data.join("pg_hba.conf"), "local all all trust\nhost all all all scram-sha-256\n").unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let process = as_owner("postgres")
-            .arg("-D")
-            .arg(&data)
-            .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k"])
-            .arg(folder.path())
-            .args(["-c", "fsync=off", "-c", "max_connections=100"])
-            .stderr(std::fs::File::create(folder.path().join("log")).unwrap())
-            .spawn()
-            .unwrap();
-        let mut cluster = Self { folder, process, port };
-        cluster.wait();
-        cluster.sql(&format!("ALTER ROLE postgres PASSWORD '{PASSWORD}'"));
-        cluster
+        // Between the choice of a free port and its use another may take it: then another port.
+        for _ in 0..5 {
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let process = as_owner("postgres")
+                .arg("-D")
+                .arg(&data)
+                .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k"])
+                .arg(folder.path())
+                .args(["-c", "fsync=off", "-c", "max_connections=100"])
+                .stderr(std::fs::File::create(folder.path().join("log")).unwrap())
+                .spawn()
+                .unwrap();
+            let mut cluster = Self { folder, process, port };
+            if cluster.ready() {
+                cluster.sql(&format!("ALTER ROLE postgres PASSWORD '{PASSWORD}'"));
+                return cluster;
+            }
+            folder = std::mem::replace(&mut cluster.folder, tempfile::tempdir().unwrap());
+        }
+        panic!("no port could be had");
     }
 
-    fn wait(&mut self) {
+    /// Waits until the server answers; false where its port was taken.
+    fn ready(&mut self) -> bool {
         let deadline = Instant::now() + Duration::from_secs(60);
         while !self.psql("postgres", "SELECT 1").status.success() {
             let ended = self.process.try_wait().unwrap();
             let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+            if ended.is_some() && log.contains("already in use") {
+                return false;
+            }
             assert!(ended.is_none() && Instant::now() < deadline, "postgres did not start: {log}");
             std::thread::sleep(Duration::from_millis(20));
         }
+        true
     }
 
     /// The superuser's URL, with password, over TCP: what a CI service container gives.
