@@ -9,10 +9,11 @@ use crate::db::connect;
 use crate::db::conninfo::Conninfo;
 use crate::db::session::Session;
 use crate::migrate::{self, State, Status};
+use crate::model::access::Contract;
 use crate::model::failure::Failure;
 use crate::model::report::{Environment, NotRun, Report};
 use crate::report::{comparison, json};
-use crate::schema::drift;
+use crate::schema::drift::{self, Drift};
 use crate::server::{self, EngineChoice, Regime};
 
 /// Nothing can be written, and all is seen as of one moment.
@@ -79,16 +80,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         None => drift::regime(&target).await?,
     };
     let (applied, pending) = applied(&project, &status);
-    let scratch = server::scratch(args.engine, regime, &applied.fingerprint(), async |session| {
-        migrate::apply_all(session, &applied).await
-    })
-    .await?;
-    let made = scratch.connect().await?;
-    batch(&target, LOOK).await?;
-    let mut found = drift::drift(&made, &target, &contract).await?;
-    batch(&target, "ROLLBACK").await?;
-    made.close().await;
-
+    let (mut found, engine) = compare(&target, &applied, &contract, args.engine, regime).await?;
     found.findings.splice(0..0, drift::history(&status));
     found.not_tried.extend(pending);
     let report = Report {
@@ -96,7 +88,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         environment: Environment {
             migrations: String::new(),
             subject: format!("target {} against {} objects of its migrations", target.endpoint(), found.objects),
-            engine: scratch.engine().to_owned(),
+            engine,
             server: format!("PostgreSQL {}", status.server.version),
             project: project.describe(),
             regime: regime.word().to_owned(),
@@ -125,6 +117,29 @@ fn applied(project: &Project, status: &Status) -> (Project, Option<NotRun>) {
     applied.migrations.retain(|file| !pending.contains(&file.path.as_str()));
     let why = "pending on the target, which is compared with the applied ones".to_owned();
     (applied, Some(NotRun { what: pending.join(", "), why }))
+}
+
+/// The target, as of one moment, against a scratch database that the project's migrations make; and its engine.
+///
+/// # Errors
+/// No scratch database, or one of the two could not be read.
+pub(super) async fn compare(
+    target: &Session,
+    project: &Project,
+    contract: &Contract,
+    engine: EngineChoice,
+    regime: Regime,
+) -> Result<(Drift, String), Failure> {
+    let scratch = server::scratch(engine, regime, &project.fingerprint(), async |session| {
+        migrate::apply_all(session, project).await
+    })
+    .await?;
+    let made = scratch.connect().await?;
+    batch(target, LOOK).await?;
+    let found = drift::drift(&made, target, contract).await;
+    batch(target, "ROLLBACK").await?;
+    made.close().await;
+    Ok((found?, scratch.engine().to_owned()))
 }
 
 async fn batch(session: &Session, sql: &str) -> Result<(), Failure> {

@@ -1,5 +1,6 @@
 //! `migrate --baseline`: the catalogue check against a scratch database, and then the history's rows.
 
+use crate::cli::drift as against;
 use crate::cli::exit::Exit;
 use crate::cli::migrate::{Told, header, row};
 use crate::cli::output::Output;
@@ -12,10 +13,7 @@ use crate::model::failure::Failure;
 use crate::model::report::{Environment, Report};
 use crate::report::comparison;
 use crate::schema::drift;
-use crate::server::{self, EngineChoice};
-
-/// Nothing can be written, and all is seen as of one moment.
-const LOOK: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
+use crate::server::EngineChoice;
 
 /// Records the files up to `version` where the database is what they make; else prints what differs.
 ///
@@ -71,18 +69,9 @@ async fn compare(
     engine: EngineChoice,
 ) -> Result<Report, Failure> {
     let regime = drift::regime(target).await?;
-    let scratch =
-        server::scratch(engine, regime, &part.fingerprint(), async |session| migrate::apply_all(session, part).await)
-            .await?;
-    let made = scratch.connect().await?;
-    let unseen = |error: crate::db::error::DbError| error.into_failure("the database could not be looked at");
-    target.batch(LOOK).await.map_err(unseen)?;
-    let found = drift::drift(&made, target, contract).await;
-    target.batch("ROLLBACK").await.map_err(unseen)?;
-    let mut found = found?;
+    let (mut found, engine) = against::compare(target, part, contract, engine, regime).await?;
     // The scratch database has a history, and the target is about to get one.
     found.findings.retain(|finding| finding.object != format!("schema {}", migrate::HISTORY_SCHEMA));
-    made.close().await;
     Ok(Report {
         command: "baseline".to_owned(),
         environment: Environment {
@@ -92,7 +81,7 @@ async fn compare(
                 target.endpoint(),
                 found.objects
             ),
-            engine: scratch.engine().to_owned(),
+            engine,
             server: String::new(),
             project: part.describe(),
             regime: regime.word().to_owned(),
