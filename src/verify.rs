@@ -5,9 +5,11 @@ mod findings;
 mod form;
 mod judge;
 pub mod persona;
+mod probe;
 mod repro;
 mod suite;
 mod trial;
 mod world;
 
+pub use probe::{About, probes};
 pub use suite::{Ground, Options, Verified, verify};

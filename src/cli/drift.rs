@@ -94,11 +94,9 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
             regime: regime.word().to_owned(),
             tool: concat!("chartchek-db ", env!("CARGO_PKG_VERSION")).to_owned(),
         },
-        attempts: Vec::new(),
         findings: found.findings,
-        not_run: Vec::new(),
         not_tried: found.not_tried,
-        seconds: 0.0,
+        ..Report::default()
     };
     target.close().await;
     output.print(&args.format.render(&report, "no drift")?);

@@ -93,11 +93,8 @@ async fn check(args: CheckArgs, output: &Output) -> anyhow::Result<Exit> {
             tool: concat!("chartchek-db ", env!("CARGO_PKG_VERSION")).to_owned(),
             ..Environment::default()
         },
-        attempts: Vec::new(),
         findings,
-        not_run: Vec::new(),
-        not_tried: Vec::new(),
-        seconds: 0.0,
+        ..Report::default()
     };
     output.print(&args.format.render(&report, "they agree")?);
     Ok(if report.findings.is_empty() { Exit::Clean } else { Exit::Findings })

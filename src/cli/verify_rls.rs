@@ -53,6 +53,9 @@ pub(crate) struct Args {
     /// Pass although something planned was not run
     #[arg(long)]
     allow_not_run: bool,
+    /// Fail on faults of the server's version, and on channels that no schema can close, too
+    #[arg(long)]
+    strict: bool,
     /// What standard output shows
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: Format,
@@ -90,10 +93,11 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     };
     let contract = parse::parse(&file)?;
     let only = if args.repro.is_some() { args.repro.clone().into_iter().collect() } else { args.only.clone() };
-    let options = Options { only, bare_bound: args.bare_bound, repro: args.repro.clone() };
+    let today = time::OffsetDateTime::now_utc().date();
+    let options = Options { only, bare_bound: args.bare_bound, repro: args.repro.clone(), today };
     let tool = concat!("chartchek-db ", env!("CARGO_PKG_VERSION")).to_owned();
     let mut environment = Environment { project: project.describe(), tool, ..Environment::default() };
-    let (verified, not_tried) = if args.target || args.connection.database_url.is_some() {
+    let (verified, mut not_tried) = if args.target || args.connection.database_url.is_some() {
         on_target(&args, &contract, &options, &mut environment).await?
     } else {
         on_scratch(&args, &project, &contract, &options, &mut environment).await?
@@ -107,11 +111,16 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         return Ok(Exit::Clean);
     }
     environment.server = format!("PostgreSQL {}", verified.catalog.server.version);
+    not_tried.extend(verified.not_tried);
     let report = Report {
         command: "verify-rls".to_owned(),
         environment,
         attempts: verified.attempts,
         findings: verified.findings,
+        beyond: verified.beyond,
+        accepted: verified.accepted,
+        probes: verified.probes,
+        doubts: verified.doubts,
         not_run: verified.not_run,
         not_tried,
         seconds: verified.elapsed.as_secs_f64(),
@@ -123,7 +132,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         })?;
     }
     output.print(&render(args.format, &report)?);
-    Ok(exit(&report, args.allow_not_run))
+    Ok(exit(&report, &args))
 }
 
 async fn on_scratch(
@@ -202,11 +211,13 @@ fn render(format: Format, report: &Report) -> anyhow::Result<String> {
 }
 
 /// Findings come first, then what is inconclusive, not checked or not run.
-fn exit(report: &Report, allow_not_run: bool) -> Exit {
+fn exit(report: &Report, args: &Args) -> Exit {
     let summary = report.summary();
-    if summary.findings > 0 || summary.leak > 0 || summary.over_denial > 0 {
+    let nothing = summary.attempts == 0 && summary.probes == 0;
+    let strict = args.strict && summary.beyond > 0;
+    if summary.findings > 0 || summary.leak > 0 || summary.over_denial > 0 || strict {
         Exit::Findings
-    } else if summary.inconclusive > 0 || summary.attempts == 0 || (summary.not_run > 0 && !allow_not_run) {
+    } else if summary.inconclusive > 0 || nothing || (summary.not_run > 0 && !args.allow_not_run) {
         Exit::Inconclusive
     } else {
         Exit::Clean

@@ -12,24 +12,28 @@ use tokio_postgres::types::{ToSql, Type};
 /// # Errors
 /// Where the server refuses to tell, or tells something that is not understood.
 pub async fn read(session: &Session, schemas: &[String], roles: &[String]) -> Result<Catalog, Failure> {
-    let schemas: (&(dyn ToSql + Sync), Type) = (&schemas, Type::TEXT_ARRAY);
-    let roles: (&(dyn ToSql + Sync), Type) = (&roles, Type::TEXT_ARRAY);
-    let (schema_and_role, only_roles) = ([schemas, roles.clone()], [roles]);
     // Polled together: pipelined, so that all three cost one round trip.
-    let (server, roles, tables) = futures::join!(
-        document::<Server>(session, include_str!("catalog/server.sql"), &[]),
-        document::<Vec<Role>>(session, include_str!("catalog/roles.sql"), &only_roles),
-        document::<Vec<Table>>(session, include_str!("catalog/tables.sql"), &schema_and_role),
+    let (server, asked, tables) = futures::join!(
+        document::<Server>(session, include_str!("catalog/server.sql"), schemas, roles),
+        document::<Vec<Role>>(session, include_str!("catalog/roles.sql"), schemas, roles),
+        document::<Vec<Table>>(session, include_str!("catalog/tables.sql"), schemas, roles),
     );
-    Ok(Catalog { server: server?, roles: roles?, tables: tables? })
+    Ok(Catalog { server: server?, roles: asked?, tables: tables? })
 }
 
-async fn document<T: DeserializeOwned>(
+/// The JSON document that `sql` gives, as text, as its only row's only column. `$1` are schemas and `$2` roles, both
+/// text[]; a query need not use them.
+///
+/// # Errors
+/// Where the server refuses to tell, or tells something that is not understood.
+pub(crate) async fn document<T: DeserializeOwned>(
     session: &Session,
     sql: &str,
-    params: &[(&(dyn ToSql + Sync), Type)],
+    schemas: &[String],
+    roles: &[String],
 ) -> Result<T, Failure> {
-    let rows = session.rows(sql, params).await.map_err(|error| error.into_failure("the catalogue was not read"))?;
+    let params: [(&(dyn ToSql + Sync), Type); 2] = [(&schemas, Type::TEXT_ARRAY), (&roles, Type::TEXT_ARRAY)];
+    let rows = session.rows(sql, &params).await.map_err(|error| error.into_failure("the catalogue was not read"))?;
     let text: String = rows
         .first()
         .ok_or_else(|| Failure::new(FailureKind::Inconclusive, "the catalogue answered nothing"))?

@@ -12,6 +12,26 @@ pub struct NotRun {
     pub why: String,
 }
 
+/// A finding that is known and wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The finding's id: `unique-oracle/chat_threads.thread_id`.
+    pub id: String,
+    /// What was found.
+    pub what: String,
+    /// Why it is accepted.
+    pub reason: String,
+}
+
+/// A probe that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeCount {
+    /// Its name.
+    pub name: String,
+    /// How many things it tried: keys, functions, views; 0 where the schema has none.
+    pub tried: usize,
+}
+
 /// Where and on what the command ran.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Environment {
@@ -42,16 +62,20 @@ pub struct Summary {
     pub leak: usize,
     /// Less than promised.
     pub over_denial: usize,
-    /// Nothing can be concluded.
+    /// Attempts, and things that probes tried, of which nothing can be concluded.
     pub inconclusive: usize,
     /// Planned and not made.
     pub not_run: usize,
     /// Findings.
     pub findings: usize,
+    /// Probes made.
+    pub probes: usize,
+    /// Findings that are the server's fault, or that no schema can help: these fail only with `--strict`.
+    pub beyond: usize,
 }
 
 /// A verification's report.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Report {
     /// The command: `verify-rls`.
     pub command: String,
@@ -61,6 +85,14 @@ pub struct Report {
     pub attempts: Vec<Attempt>,
     /// The findings.
     pub findings: Vec<Finding>,
+    /// Findings that are the server's fault, or that no schema can help.
+    pub beyond: Vec<Finding>,
+    /// Findings that the contract, or a rule of the design, accepts.
+    pub accepted: Vec<Accepted>,
+    /// The probes that were made.
+    pub probes: Vec<ProbeCount>,
+    /// What probes tried and could not judge.
+    pub doubts: Vec<NotRun>,
     /// What was planned and not made.
     pub not_run: Vec<NotRun>,
     /// What this engine or this way of running cannot try at all, for information.
@@ -78,9 +110,11 @@ impl Report {
             held: count(Verdict::Held),
             leak: count(Verdict::Leak),
             over_denial: count(Verdict::OverDenial),
-            inconclusive: count(Verdict::Inconclusive),
+            inconclusive: count(Verdict::Inconclusive) + self.doubts.len(),
             not_run: self.not_run.len(),
             findings: self.findings.len(),
+            probes: self.probes.len(),
+            beyond: self.beyond.len(),
         }
     }
 }

@@ -44,7 +44,23 @@ pub fn render(report: &Report) -> String {
     for finding in &report.findings {
         text.push_str(&render_finding(finding));
     }
+    if !report.beyond.is_empty() {
+        let _infallible = writeln!(
+            text,
+            "\n{DOUBT}the server's own, and what no schema can close{DOUBT:#}: fails only with --strict"
+        );
+        for finding in &report.beyond {
+            text.push_str(&render_finding(finding));
+        }
+    }
+    if !report.accepted.is_empty() {
+        let _infallible = writeln!(text, "\n{QUIET}accepted{QUIET:#}");
+        for accepted in &report.accepted {
+            let _infallible = writeln!(text, "  {}: {}", accepted.id, accepted.reason);
+        }
+    }
     inconclusive(&mut text, &report.attempts);
+    listed(&mut text, "inconclusive probes", DOUBT, &report.doubts);
     listed(&mut text, "not run", DOUBT, &report.not_run);
     listed(&mut text, "not tried here", QUIET, &report.not_tried);
     text.push_str(&closing(report));
@@ -108,8 +124,9 @@ fn closing(report: &Report) -> String {
     let summary = report.summary();
     let each = if summary.attempts == 0 { 0.0 } else { report.seconds * 1000.0 / summary.attempts as f64 };
     let mut text = format!(
-        "\n{} attempts in {:.2} s ({each:.2} ms each): {} held, {}, {}, {} inconclusive, {} not run; {}\n",
+        "\n{} attempts and {} in {:.2} s ({each:.2} ms each): {} held, {}, {}, {} inconclusive, {} not run; {}\n",
         summary.attempts,
+        plural(summary.probes, "probe"),
         report.seconds,
         summary.held,
         plural(summary.leak, "leak"),
@@ -118,7 +135,7 @@ fn closing(report: &Report) -> String {
         summary.not_run,
         plural(summary.findings, "finding"),
     );
-    let (style, verdict) = if summary.attempts == 0 {
+    let (style, verdict) = if summary.attempts == 0 && summary.probes == 0 {
         (DOUBT, "NOTHING WAS VERIFIED".to_owned())
     } else if summary.findings > 0 || summary.leak > 0 || summary.over_denial > 0 {
         (BAD, "THE CONTRACT DOES NOT HOLD".to_owned())

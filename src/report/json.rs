@@ -16,6 +16,10 @@ struct Report<'a> {
     summary: Summary,
     attempts: Vec<Attempt<'a>>,
     findings: Vec<Finding<'a>>,
+    beyond: Vec<Finding<'a>>,
+    accepted: Vec<Accepted<'a>>,
+    probes: Vec<Probe<'a>>,
+    inconclusive_probes: Vec<NotRun<'a>>,
     not_run: Vec<NotRun<'a>>,
     not_tried: Vec<NotRun<'a>>,
 }
@@ -40,6 +44,21 @@ struct Summary {
     inconclusive: usize,
     not_run: usize,
     findings: usize,
+    probes: usize,
+    beyond: usize,
+}
+
+#[derive(Serialize)]
+struct Accepted<'a> {
+    id: &'a str,
+    what: &'a str,
+    reason: &'a str,
+}
+
+#[derive(Serialize)]
+struct Probe<'a> {
+    name: &'a str,
+    tried: usize,
 }
 
 #[derive(Serialize)]
@@ -106,9 +125,19 @@ pub fn render(report: &report::Report) -> Result<String, serde_json::Error> {
             inconclusive: summary.inconclusive,
             not_run: summary.not_run,
             findings: summary.findings,
+            probes: summary.probes,
+            beyond: summary.beyond,
         },
         attempts: report.attempts.iter().map(of_attempt).collect(),
         findings: report.findings.iter().map(of_finding).collect(),
+        beyond: report.beyond.iter().map(of_finding).collect(),
+        accepted: report
+            .accepted
+            .iter()
+            .map(|accepted| Accepted { id: &accepted.id, what: &accepted.what, reason: &accepted.reason })
+            .collect(),
+        probes: report.probes.iter().map(|probe| Probe { name: &probe.name, tried: probe.tried }).collect(),
+        inconclusive_probes: report.doubts.iter().map(of_not_run).collect(),
         not_run: report.not_run.iter().map(of_not_run).collect(),
         not_tried: report.not_tried.iter().map(of_not_run).collect(),
     };

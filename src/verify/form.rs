@@ -1,7 +1,7 @@
 //! The forms: which statements are tried on a table as one persona, and what the contract expects of each.
 
 mod delete;
-mod insert;
+pub(crate) mod insert;
 mod rights;
 mod select;
 mod truncate;
@@ -147,11 +147,11 @@ pub(crate) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
 }
 
 impl<'a> Scene<'a> {
-    fn table(&self) -> &'a Table {
+    pub(crate) fn table(&self) -> &'a Table {
         &self.maker.subjects[self.subject].table
     }
 
-    fn persona(&self) -> &'a Persona {
+    pub(crate) fn persona(&self) -> &'a Persona {
         &self.maker.personas[self.persona]
     }
 
@@ -159,25 +159,25 @@ impl<'a> Scene<'a> {
         &self.maker.subjects[self.subject].access.ownership
     }
 
-    fn paths(&self) -> &'a [OwnerPath] {
+    pub(crate) fn paths(&self) -> &'a [OwnerPath] {
         self.maker.paths(self.subject)
     }
 
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         quote_table(&self.table().name())
     }
 
     /// The rows' name in SELECT lists and RETURNING.
-    fn key(&self) -> String {
+    pub(crate) fn key(&self) -> String {
         key_expression(self.table(), "")
     }
 
-    fn promised(&self, standing: Standing, command: Command) -> bool {
+    pub(crate) fn promised(&self, standing: Standing, command: Command) -> bool {
         self.contract.promises(&self.maker.subjects[self.subject].access, &self.persona().actor, standing, command)
     }
 
     /// Whether any actor of the persona's role is promised the command on any rows: otherwise not even a grant is due.
-    fn due(&self, command: Command) -> bool {
+    pub(crate) fn due(&self, command: Command) -> bool {
         let role = &self.persona().actor.role;
         let access = &self.maker.subjects[self.subject].access;
         self.contract
@@ -193,7 +193,7 @@ impl<'a> Scene<'a> {
     }
 
     /// The world's rows of this table with that standing, with their keys.
-    fn rows(&self, standing: Standing) -> Vec<(&'a Row, &'a str)> {
+    pub(crate) fn rows(&self, standing: Standing) -> Vec<(&'a Row, &'a str)> {
         let sight = &self.sights[self.persona];
         self.world
             .rows
@@ -216,14 +216,14 @@ impl<'a> Scene<'a> {
     }
 
     /// `WHERE` for one row, by its key columns; where the table has none, by all of it.
-    fn where_key(&self, (row, key): (&Row, &str)) -> Option<String> {
+    pub(crate) fn where_key(&self, (row, key): (&Row, &str)) -> Option<String> {
         if self.key_columns().is_empty() {
             return Some(format!("{} = {}", self.key(), sql_value(Some(key))));
         }
         key_condition(self.table(), &row.values)
     }
 
-    fn key_columns(&self) -> Vec<String> {
+    pub(crate) fn key_columns(&self) -> Vec<String> {
         crate::verify::world::insert::key_columns(self.table())
     }
 
@@ -242,7 +242,7 @@ impl<'a> Scene<'a> {
     }
 
     /// Another account with rows: the one that only owns, unless that is oneself.
-    fn other_holder(&self) -> Option<usize> {
+    pub(crate) fn other_holder(&self) -> Option<usize> {
         let other = |index: &usize| {
             let persona = &self.maker.personas[*index];
             persona.has_rows && persona.uid != self.persona().uid
@@ -253,7 +253,7 @@ impl<'a> Scene<'a> {
 
     /// The column that updates set, and the constant they set it to: one that is no key, no reference, no owner and
     /// under no rule, where there is one.
-    fn plain_column(&self) -> Option<(&'a Column, String)> {
+    pub(crate) fn plain_column(&self) -> Option<(&'a Column, String)> {
         let table = self.table();
         let access = &self.maker.subjects[self.subject].access;
         let free = |column: &&Column| {
@@ -272,12 +272,12 @@ impl<'a> Scene<'a> {
     }
 
     /// `column = constant` for an UPDATE's SET.
-    fn assignment(column: &str, value: Option<&str>) -> String {
+    pub(crate) fn assignment(column: &str, value: Option<&str>) -> String {
         format!("{} = {}", readable_identifier(column), sql_value(value))
     }
 
     /// The values that a client sends: without columns that cannot be given and those under a rule, unless they must.
-    fn client_values(&self, mut values: Values, hold: &Values) -> Values {
+    pub(crate) fn client_values(&self, mut values: Values, hold: &Values) -> Values {
         let table = self.table();
         let access = &self.maker.subjects[self.subject].access;
         values.retain(|name, _| {

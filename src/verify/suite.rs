@@ -8,10 +8,12 @@ use crate::model::attempt::Attempt;
 use crate::model::catalog::Catalog;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::finding::Finding;
-use crate::model::report::NotRun;
+use crate::model::report::{Accepted, NotRun, ProbeCount};
 use crate::verify::form::{self, Aim, Plan, Planned, Promise, Scene, Who};
 use crate::verify::judge::{Case, judge};
 use crate::verify::persona::cast;
+use crate::verify::probe::site::Site;
+use crate::verify::probe::{PROBES, Probe, Probes};
 use crate::verify::trial::{self, Observed, Stage, Trial};
 use crate::verify::world::build::{self, Standing};
 use crate::verify::world::insert::key_columns;
@@ -44,6 +46,21 @@ pub struct Options {
     pub bare_bound: u64,
     /// The id of the one attempt whose psql script is wanted, too.
     pub repro: Option<String>,
+    /// The day by which the contract's `expires` are judged.
+    pub today: time::Date,
+}
+
+impl Options {
+    /// Whether an attempt or probe of that id is asked for.
+    fn wants(&self, id: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|part| id.contains(part))
+    }
+
+    /// Whether a probe of that name is asked for, by a part of its name or by the id of one of its findings.
+    fn wants_probe(&self, name: &str) -> bool {
+        let own = format!("{name}/");
+        self.wants(&own) || self.only.iter().any(|part| part.starts_with(&own))
+    }
 }
 
 /// What a verification found.
@@ -55,8 +72,18 @@ pub struct Verified {
     pub attempts: Vec<Attempt>,
     /// The findings.
     pub findings: Vec<Finding>,
+    /// Findings that are the server's fault, or that no schema can help.
+    pub beyond: Vec<Finding>,
+    /// Findings that the contract, or a rule of the design, accepts.
+    pub accepted: Vec<Accepted>,
+    /// The probes that were made.
+    pub probes: Vec<ProbeCount>,
+    /// What probes tried and could not judge.
+    pub doubts: Vec<NotRun>,
     /// What was planned and not made.
     pub not_run: Vec<NotRun>,
+    /// What can't be tried in this way of running, for information.
+    pub not_tried: Vec<NotRun>,
     /// How long the attempts took, without reading the catalogue.
     pub elapsed: Duration,
     /// A psql script that makes the asked-for attempt, where it was planned.
@@ -100,13 +127,29 @@ pub async fn verify(
             .map(not_tried)
             .collect(),
         script: None,
+        probes: Probes::default(),
+        elapsed: Duration::ZERO,
     };
-    let started = Instant::now();
     run.all_worlds(session, connect).await?;
-    let elapsed = started.elapsed();
-    let Run { attempts, mut findings, not_run, script, .. } = run;
+    let Run { elapsed, attempts, mut findings, mut not_run, script, mut probes, .. } = run;
+    let all = options.only.is_empty() && probes.not_run.is_empty() && probes.doubts.is_empty();
+    probes.accept(&contract.accepts, all, options.today);
     findings.splice(0..0, findings::of_attempts(&attempts, &subjects));
-    Ok(Verified { attempts, findings, not_run, elapsed, script, catalog })
+    findings.extend(probes.findings);
+    not_run.extend(probes.not_run);
+    Ok(Verified {
+        attempts,
+        findings,
+        beyond: probes.beyond,
+        accepted: probes.accepted,
+        probes: probes.counts,
+        doubts: probes.doubts,
+        not_run,
+        not_tried: probes.not_tried,
+        elapsed,
+        script,
+        catalog,
+    })
 }
 
 /// Tables and partitioned tables: their rows can be made and told apart.
@@ -160,6 +203,9 @@ struct Run<'a> {
     findings: Vec<Finding>,
     not_run: Vec<NotRun>,
     script: Option<String>,
+    probes: Probes,
+    /// How long the attempts took.
+    elapsed: Duration,
 }
 
 /// What one world's attempts need, once planned.
@@ -177,6 +223,7 @@ impl Run<'_> {
         session: Session,
         connect: &mut impl AsyncFnMut() -> Result<Session, Failure>,
     ) -> Result<(), Failure> {
+        let started = Instant::now();
         // The session, and whether its transaction has begun.
         let mut session = Some((session, false));
         for kind in WorldKind::ALL {
@@ -189,6 +236,8 @@ impl Run<'_> {
             let world = rows::plan(&maker)?;
             self.one_world(&maker, &world, &mut session, connect).await?;
         }
+        self.elapsed = started.elapsed();
+        self.all_probes(&mut session, connect).await?;
         if let Some((session, _begun)) = session {
             // Nothing was committed: the server rolls back when the connection ends, and is told so first.
             let _rolled_back = session.batch("ROLLBACK").await;
@@ -214,12 +263,7 @@ impl Run<'_> {
                 Some((current, begun)) if !current.is_closed() => (current, begun),
                 _ => (connect().await?, false),
             };
-            let whole = self.enter(&current, begun).await?;
-            let keys = build::insert_rows(&current, world, self.setting.subjects).await?;
-            let seen = build::sights(&current, &self.setting, world, &keys, &whole).await?;
-            let standing = Standing { keys, sights: seen };
-            let batch = current.batch("SET LOCAL row_security = on; SAVEPOINT attempt").await;
-            batch.map_err(|error| error.into_failure("the attempts' savepoint was not made"))?;
+            let (standing, whole) = self.stand(&current, begun, world).await?;
             if program.is_none() {
                 if world.kind == WorldKind::Different {
                     self.findings.extend(
@@ -257,6 +301,68 @@ impl Run<'_> {
         }
         if let (Some(program), Some(first)) = (program, first) {
             self.judge_all(world, &program, &observed, &first);
+        }
+        Ok(())
+    }
+
+    /// Puts the world up behind the savepoint that attempts and probes go back to.
+    async fn stand(&self, session: &Session, begun: bool, world: &World) -> Result<(Standing, Vec<bool>), Failure> {
+        let whole = self.enter(session, begun).await?;
+        let keys = build::insert_rows(session, world, self.setting.subjects).await?;
+        let sights = build::sights(session, &self.setting, world, &keys, &whole).await?;
+        let savepoint = session.batch("SET LOCAL row_security = on; SAVEPOINT attempt").await;
+        savepoint.map_err(|error| error.into_failure("the attempts' savepoint was not made"))?;
+        Ok((Standing { keys, sights }, whole))
+    }
+
+    /// Makes the probes on the first world. What is left when the connection is lost for good is not run.
+    async fn all_probes(
+        &mut self,
+        session: &mut Option<(Session, bool)>,
+        connect: &mut impl AsyncFnMut() -> Result<Session, Failure>,
+    ) -> Result<(), Failure> {
+        let wanted: Vec<&Probe> = PROBES.iter().filter(|probe| self.options.wants_probe(probe.name)).collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let maker = Maker {
+            kind: WorldKind::Different,
+            catalog: self.setting.catalog,
+            subjects: self.setting.subjects,
+            personas: self.setting.personas,
+        };
+        let world = rows::plan(&maker)?;
+        let mut left = wanted.into_iter().peekable();
+        let mut lives = LIVES;
+        while left.peek().is_some() && lives > 0 {
+            let (current, begun) = match session.take() {
+                Some((current, begun)) if !current.is_closed() => (current, begun),
+                _ => (connect().await?, false),
+            };
+            let (standing, whole) = self.stand(&current, begun, &world).await?;
+            let site = Site {
+                session: &current,
+                setting: self.setting,
+                maker: &maker,
+                world: &world,
+                standing: &standing,
+                whole: &whole,
+                target: self.ground.target,
+                stepwise: self.ground.stepwise,
+            };
+            while let Some(probe) = left.next_if(|_| !current.is_closed()) {
+                self.probes.make(probe, &site).await;
+            }
+            if current.is_closed() {
+                lives -= 1;
+            } else {
+                *session = Some((current, true));
+            }
+        }
+        let why = "the connection was lost".to_owned();
+        self.probes.not_run.extend(left.map(|probe| NotRun { what: probe.name.to_owned(), why: why.clone() }));
+        if let Some(asked) = &self.options.repro {
+            self.script = self.script.take().or_else(|| self.probes.scripts.get(asked).cloned());
         }
         Ok(())
     }
@@ -317,12 +423,19 @@ impl Run<'_> {
         if let Some(asked) = &self.options.repro {
             let planned = plan.attempts.iter().find(|planned| self.id(planned) == *asked);
             self.script = planned
-                .map(|planned| repro::script(asked, planned, world, self.setting.subjects, self.setting.personas))
+                .map(|planned| {
+                    let persona = &self.setting.personas[planned.persona];
+                    let step = repro::Step {
+                        who: persona.name.clone(),
+                        become_sql: Some(format!("SET LOCAL row_security = on; {}", persona.become_sql)),
+                        sql: planned.sql.clone(),
+                    };
+                    repro::script(asked, &[step], world, self.setting.subjects)
+                })
                 .or(self.script.take());
         }
-        let wanted = |id: &str| self.options.only.is_empty() || self.options.only.iter().any(|part| id.contains(part));
-        plan.attempts.retain(|planned| wanted(&self.id(planned)));
-        plan.not_run.retain(|not_run| wanted(&not_run.what));
+        plan.attempts.retain(|planned| self.options.wants(&self.id(planned)));
+        plan.not_run.retain(|not_run| self.options.wants(&not_run.what));
         self.not_run.extend(plan.not_run);
         let mut program =
             Program { planned: plan.attempts, trials: Vec::new(), of_attempt: Vec::new(), fresh: BTreeMap::new() };

@@ -87,10 +87,8 @@ async fn compare(
             regime: regime.word().to_owned(),
             tool: concat!("chartchek-db ", env!("CARGO_PKG_VERSION")).to_owned(),
         },
-        attempts: Vec::new(),
         findings: found.findings,
-        not_run: Vec::new(),
         not_tried: found.not_tried,
-        seconds: 0.0,
+        ..Report::default()
     })
 }

@@ -46,7 +46,7 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
 }
 
 /// What makes a row belong to `holder(path)` by each path, hanging on different parents so that no pair repeats.
-pub(super) fn hold(scene: &Scene<'_>, holder: impl Fn(usize) -> Option<usize>) -> Option<Values> {
+pub(crate) fn hold(scene: &Scene<'_>, holder: impl Fn(usize) -> Option<usize>) -> Option<Values> {
     scene
         .paths()
         .iter()

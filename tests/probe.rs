@@ -1,0 +1,140 @@
+//! Every probe finds its hole, under its own name, and is silent where the hole is closed: `fixtures/probe/<name>/`.
+
+mod support;
+
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The folder of the examples.
+fn fixtures() -> PathBuf {
+    support::project().join("fixtures/probe")
+}
+
+/// The probes that have examples.
+fn names() -> Vec<String> {
+    let folders = fs::read_dir(fixtures()).unwrap().map(|entry| entry.unwrap()).filter(|entry| entry.path().is_dir());
+    let mut names: Vec<String> = folders.map(|entry| entry.file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// `-- word: rest` of an example's comments.
+fn said(sql: &str, word: &str) -> Vec<String> {
+    let prefix = format!("-- {word}: ");
+    sql.lines().filter_map(|line| line.strip_prefix(&prefix)).map(|rest| rest.trim().to_owned()).collect()
+}
+
+/// Verifies one example on `engine`; the exit code and the report.
+fn verify(name: &str, example: &Path, engine: &str) -> (i32, Value) {
+    let folder = tempfile::tempdir().unwrap();
+    for part in ["migrations", "policies"] {
+        fs::create_dir(folder.path().join(part)).unwrap();
+    }
+    let base = fs::read_to_string(fixtures().join("base.sql")).unwrap();
+    let sql = fs::read_to_string(example).unwrap();
+    fs::write(folder.path().join("migrations/V001__example.sql"), format!("{base}\n{sql}")).unwrap();
+    let mut contract = fs::read_to_string(fixtures().join("access.toml")).unwrap();
+    if let Ok(more) = fs::read_to_string(fixtures().join(name).join("access.toml")) {
+        contract.push_str(&more);
+    }
+    fs::write(folder.path().join("policies/access.toml"), contract).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chartchek-db"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PG") && name != "PGBIN") {
+        command.env_remove(name);
+    }
+    command.env_remove("DATABASE_URL").env_remove("RUST_LOG");
+    let output = command
+        .args(["verify-rls", "--format", "json", "--engine", engine, "--project"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let report = serde_json::from_str(&text).unwrap_or_else(|error| {
+        panic!("{name}: no report ({error}): {text}\n{}", String::from_utf8_lossy(&output.stderr))
+    });
+    (output.status.code().unwrap(), report)
+}
+
+/// The names of a list's findings.
+fn checks(report: &Value, list: &str) -> BTreeSet<String> {
+    report[list].as_array().unwrap().iter().map(|finding| finding["check"].as_str().unwrap().to_owned()).collect()
+}
+
+/// What is wrong with one probe's examples, if anything.
+///
+/// An example says in its first lines what else is true of it: `-- also: NAME` (another check rightly finds it too),
+/// `-- only: local` (the channel needs what the embedded engine lacks).
+fn examine(name: &str, engine: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (file, expected) in [("hole.sql", true), ("closed.sql", false)] {
+        let example = fixtures().join(name).join(file);
+        let Ok(sql) = fs::read_to_string(&example) else {
+            // What no schema can close has no closed example, and says so in its hole.
+            if expected
+                || said(&fs::read_to_string(fixtures().join(name).join("hole.sql")).unwrap(), "never closed").is_empty()
+            {
+                wrong.push(format!("{name}/{file} is missing"));
+            }
+            continue;
+        };
+        if said(&sql, "only").iter().any(|only| only != engine) {
+            continue;
+        }
+        let (code, report) = verify(name, &example, engine);
+        let seen: BTreeSet<String> = &checks(&report, "findings") | &checks(&report, "beyond");
+        let mut allowed: BTreeSet<String> = said(&sql, "also").into_iter().collect();
+        if expected {
+            if !seen.contains(name) {
+                wrong.push(format!(
+                    "{name}/{file} was not found on {engine}: {seen:?}, exit {code}, {}",
+                    report["inconclusive_probes"]
+                ));
+            }
+            allowed.insert(name.to_owned());
+        } else if code != 0 {
+            wrong.push(format!(
+                "{name}/{file} ends with {code} on {engine}: {} {}",
+                report["inconclusive_probes"], report["not_run"]
+            ));
+        }
+        let more: Vec<&String> = seen.difference(&allowed).collect();
+        if !more.is_empty() {
+            let findings: Vec<&Value> = report["findings"].as_array().unwrap().iter().collect();
+            wrong.push(format!("{name}/{file} on {engine}: also found {more:?}: {findings:#?}"));
+        }
+    }
+    wrong
+}
+
+fn examine_all(engine: &str) {
+    let names = names();
+    assert!(names.len() >= 2, "there are no examples");
+    let wanted = std::env::var("CHARTCHEK_DB_TEST_PROBE").ok();
+    let wanted = names.iter().filter(|name| wanted.as_ref().is_none_or(|wanted| name.contains(wanted.as_str())));
+    let wrong: Vec<String> = wanted.flat_map(|name| examine(name, engine)).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_hole_is_found_and_every_closed_one_silent_local() {
+    examine_all("local");
+}
+
+#[test]
+fn every_hole_is_found_and_every_closed_one_silent_embedded() {
+    examine_all("embedded");
+}
+
+#[test]
+fn every_probe_has_its_examples_and_every_example_a_probe() {
+    let probes: Vec<String> = chartchek_db::verify::probes().iter().map(|probe| probe.name.to_owned()).collect();
+    let mut sorted = probes.clone();
+    sorted.sort();
+    assert_eq!(sorted, names());
+    for about in chartchek_db::verify::probes() {
+        assert!(about.about.len() > 20, "{} says nothing of itself", about.name);
+    }
+}
