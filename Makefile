@@ -1,11 +1,14 @@
 # One-line targets; CI runs each, so that none rots.
-.PHONY: demo test build fmt lint docs clean
+.PHONY: demo test bench-verify build fmt lint docs clean
 
 demo:   ## build, and verify ChartChek on a scratch database: migrations, verification, matrix
 	cargo run --quiet --locked -- verify-rls
 
 test:   ## all tests, on every engine that this machine has; says what ran where
 	tests/run.sh
+
+bench-verify: ## what an attempt of verify-rls costs, beside psql; a release build
+	cargo bench --locked --bench verify
 
 build:  ## the release binary
 	cargo build --release --locked

@@ -42,7 +42,10 @@ pub struct StatementResult {
 
 /// A statement that the server keeps prepared for one session.
 #[derive(Debug, Clone)]
-pub struct Prepared(tokio_postgres::Statement);
+pub struct Prepared {
+    statement: tokio_postgres::Statement,
+    sql: String,
+}
 
 /// A batch that stopped at an error.
 #[derive(Debug, Clone)]
@@ -167,8 +170,7 @@ impl Session {
     /// # Errors
     /// The server's error.
     pub async fn prepare(&self, sql: &str) -> Result<Prepared, DbError> {
-        tracing::trace!(target: "chartchek_db::sql", sql, "prepare");
-        Ok(Prepared(self.client.prepare(sql).await?))
+        Ok(Prepared { statement: self.client.prepare(sql).await?, sql: sql.to_owned() })
     }
 
     /// Runs a prepared statement whose first column is of type text, and gives that column.
@@ -176,8 +178,9 @@ impl Session {
     /// # Errors
     /// The statement's error.
     pub async fn run(&self, prepared: &Prepared) -> Result<StatementResult, DbError> {
+        tracing::trace!(target: "chartchek_db::sql", sql = prepared.sql);
         let no_parameters: [&(dyn ToSql + Sync); 0] = [];
-        let rows = self.client.query(&prepared.0, &no_parameters).await?;
+        let rows = self.client.query(&prepared.statement, &no_parameters).await?;
         let keys: Result<Vec<Option<String>>, _> = rows.iter().map(|row| row.try_get(0)).collect();
         let keys = keys?;
         let count = keys.len() as u64;
