@@ -1,7 +1,7 @@
 //! What `policies write` writes: after it both agree, on a database that is migrated further too.
 
+use crate::cluster::{Cluster, PASSWORD};
 use crate::project::Project;
-use crate::server::{PASSWORD, Server};
 use crate::{findings, load, scratch};
 use chartchek_db::db::connect::connect;
 use chartchek_db::db::conninfo::Conninfo;
@@ -189,7 +189,7 @@ async fn the_newest_is_amended_only_while_it_is_applied_nowhere() {
     project.edit("policies/documents.sql", "GRANT SELECT (filename)", "GRANT SELECT (file_id)");
     assert_eq!(project.check("local").0, 1);
 
-    let server = Server::start(None);
+    let server = Cluster::start();
     let url = |role: &str| format!("postgresql://{role}:{PASSWORD}@127.0.0.1:{}/postgres?sslmode=disable", server.port);
     let superuser = connect(&Conninfo::resolve(Some(&url("postgres")), |_| None).unwrap()).await.unwrap();
     stand_in::install(&superuser, Regime::Explicit, Some(PASSWORD)).await.unwrap();
