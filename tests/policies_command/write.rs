@@ -173,8 +173,12 @@ fn what_it_can_not_write_it_refuses() {
 
     let project = Project::copy();
     project.append("policies/documents.sql", "GRANT SELECT ON public.documents TO anon;");
-    let (code, _, error) = project.write(&["a-b"]);
+    let (code, _, error) = project.write(&["a/b"]);
     assert_eq!((code, project.migrations()), (2, 7), "{error}");
+    // A name is read as `new` reads it.
+    let (code, text, error) = project.write(&["Let anon-read"]);
+    assert_eq!((code, project.migrations()), (0, 8), "{error}");
+    assert!(text.contains("migrations/V008__let_anon_read.sql"), "{text}");
 }
 
 #[tokio::test]
