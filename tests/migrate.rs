@@ -22,6 +22,8 @@ mod naming;
 mod pooler;
 #[path = "support/proxy.rs"]
 mod proxy;
+#[path = "migrate/refinery_cli.rs"]
+mod refinery_cli;
 #[path = "migrate/refusing.rs"]
 mod refusing;
 #[path = "migrate/repairing.rs"]

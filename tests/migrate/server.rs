@@ -1,6 +1,7 @@
 //! A PostgreSQL for these tests, in a temporary folder and reached by socket only; a database and a project for each.
 
 use crate::cluster::{Cluster, Setup, owner};
+use std::io::Write;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -168,6 +169,11 @@ impl Project {
         std::fs::write(self.root.join("migrations").join(name), text).unwrap();
     }
 
+    /// The folder of the migrations.
+    pub(crate) fn migrations(&self) -> PathBuf {
+        self.root.join("migrations")
+    }
+
     /// The names of the migrations, sorted.
     pub(crate) fn files(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.root.join("migrations")).unwrap();
@@ -243,6 +249,28 @@ pub(crate) fn ran(output: std::process::Output) -> Ran {
         out: String::from_utf8(output.stdout).unwrap(),
         err: String::from_utf8(output.stderr).unwrap(),
     }
+}
+
+/// Says that a test did not run, to people and to the file that the test script counts from.
+pub(crate) fn not_run(test: &str, why: &str) {
+    eprintln!("NOT RUN: {test}: {why}");
+    if let Some(path) = std::env::var_os("CHARTCHEK_DB_TESTS_NOT_RUN") {
+        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
+        writeln!(file, "{test}\t{why}").unwrap();
+    }
+}
+
+/// What a program did that was started, and must have ended by then: one that hangs fails its test.
+pub(crate) fn within(deadline: Duration, mut child: Child) -> Ran {
+    let end = Instant::now() + deadline;
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > end {
+            child.kill().unwrap();
+            panic!("it still ran after {deadline:?}: {:?}", ran(child.wait_with_output().unwrap()));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    ran(child.wait_with_output().unwrap())
 }
 
 fn runtime() -> tokio::runtime::Runtime {
