@@ -2,19 +2,29 @@
 
 #[path = "connect/certificate.rs"]
 mod certificate;
-#[path = "connect/server.rs"]
-mod server;
+#[path = "support/cluster.rs"]
+#[expect(dead_code, reason = "shared with tests that use all of it")]
+mod cluster;
 
-use certificate::{Authority, file, self_signed};
+use certificate::{Authority, Certificate, file, self_signed};
 use chartchek_db::db::connect::connect;
 use chartchek_db::db::conninfo::Conninfo;
 use chartchek_db::db::session::Session;
 use chartchek_db::model::failure::{Failure, FailureKind};
 use chartchek_db::report;
-use server::{PASSWORD, Server};
+use cluster::{Cluster, PASSWORD, Setup};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::{Arc, Mutex};
+
+/// pg_hba.conf: two roles that may come in one way only.
+const RULES: &str = "hostssl all plain_only all reject\nhostnossl all tls_only all reject\n";
+
+/// A server on 127.0.0.1 and a socket; with TLS if there's a certificate.
+fn server(certificate: Option<&Certificate>) -> Cluster {
+    let tls = certificate.map(|certificate| (certificate.chain.as_str(), certificate.key.as_str()));
+    Cluster::with(&Setup { rules: RULES, tls, ..Setup::default() })
+}
 
 /// Connects by a keyword string; whether the server sees TLS, which must be what the endpoint says.
 async fn encrypted(text: &str) -> Result<bool, String> {
@@ -55,15 +65,15 @@ fn assert_says(failure: &Failure, words: &[&str]) {
     }
 }
 
-async fn superuser(server: &Server) -> Session {
-    let info = Conninfo::local(server.folder(), server.port, "postgres", Some(PASSWORD), "postgres");
+async fn superuser(server: &Cluster) -> Session {
+    let info = Conninfo::parse(&server.settings("postgres", "postgres")).expect("settings");
     connect(&info).await.unwrap_or_else(|failure| panic!("{}", told(&failure)))
 }
 
 #[tokio::test]
 async fn every_sslmode_does_what_libpq_says() {
     let authority = Authority::new();
-    let server = Server::start(Some(&authority.sign("localhost")));
+    let server = server(Some(&authority.sign("localhost")));
     let (root, other) = (file(&authority.root), file(&Authority::new().root));
     // A file of two authorities with one subject, the right one last.
     let both = file(&format!("{}{}", Authority::new().root, authority.root));
@@ -91,7 +101,7 @@ async fn every_sslmode_does_what_libpq_says() {
         // A certificate of another authority: prefer goes on without TLS, as libpq does.
         (format!("host=127.0.0.1 sslmode=prefer sslrootcert={other}"), false),
         // Over a socket there is no TLS, whatever is asked for.
-        (format!("host={} sslmode=verify-full", server.folder()), false),
+        (format!("host={} sslmode=verify-full", server.folder().display()), false),
     ] {
         assert_eq!(encrypted(&format!("{base} {settings}")).await, Ok(tls), "{settings}");
     }
@@ -127,7 +137,7 @@ async fn every_sslmode_does_what_libpq_says() {
 async fn an_expired_certificate_is_refused_where_certificates_count() {
     let authority = Authority::new();
     let certificate = authority.sign_expired("localhost");
-    let server = Server::start(Some(&certificate));
+    let server = server(Some(&certificate));
     let base = format!("host=localhost port={} user=postgres password={PASSWORD}", server.port);
     // The second trusts the certificate as it is, not its authority.
     for root in [file(&authority.root), file(&certificate.chain)] {
@@ -142,7 +152,7 @@ async fn an_expired_certificate_is_refused_where_certificates_count() {
 #[tokio::test]
 async fn a_self_signed_certificate_can_be_its_own_root() {
     let certificate = self_signed("localhost");
-    let server = Server::start(Some(&certificate));
+    let server = server(Some(&certificate));
     let root = file(&certificate.chain);
     let base = format!("port={} user=postgres password={PASSWORD} sslrootcert={}", server.port, root.path().display());
     assert_eq!(encrypted(&format!("{base} host=localhost sslmode=verify-full")).await, Ok(true));
@@ -152,7 +162,7 @@ async fn a_self_signed_certificate_can_be_its_own_root() {
 
 #[tokio::test]
 async fn a_server_without_tls_is_refused_where_tls_is_asked_for() {
-    let server = Server::start(None);
+    let server = server(None);
     let base = format!("host=127.0.0.1 port={} user=postgres password={PASSWORD}", server.port);
     for mode in ["disable", "allow", "prefer"] {
         assert_eq!(encrypted(&format!("{base} sslmode={mode}")).await, Ok(false), "{mode}");
@@ -166,7 +176,7 @@ async fn a_server_without_tls_is_refused_where_tls_is_asked_for() {
 
 #[tokio::test]
 async fn what_the_server_refuses_is_said_with_what_to_do() {
-    let server = Server::start(None);
+    let server = server(None);
     let base = format!("port={} sslmode=disable", server.port);
     let right = format!("user=postgres password={PASSWORD}");
     let tcp = "host=127.0.0.1";
@@ -245,7 +255,7 @@ async fn notices_are_logged() {
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
     let _kept = tracing::subscriber::set_default(subscriber);
-    let server = Server::start(None);
+    let server = server(None);
     let session = superuser(&server).await;
     session
         .batch("do $$ begin raise warning 'mind the gap' using detail = 'of a row'; end $$")

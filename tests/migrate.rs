@@ -5,6 +5,9 @@
 mod applying;
 #[path = "migrate/baseline.rs"]
 mod baseline;
+#[path = "support/cluster.rs"]
+#[expect(dead_code, reason = "shared with tests that use all of it")]
+mod cluster;
 #[path = "migrate/engines.rs"]
 mod engines;
 #[path = "migrate/failing.rs"]
@@ -17,6 +20,10 @@ mod mending;
 mod naming;
 #[path = "migrate/pooler.rs"]
 mod pooler;
+#[path = "support/proxy.rs"]
+mod proxy;
+#[path = "migrate/refinery_cli.rs"]
+mod refinery_cli;
 #[path = "migrate/refusing.rs"]
 mod refusing;
 #[path = "migrate/repairing.rs"]

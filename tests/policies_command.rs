@@ -1,16 +1,13 @@
 //! policies check and policies write: a planted disagreement is found, and what is written makes it go.
 
-#[path = "connect/certificate.rs"]
-#[expect(dead_code, reason = "these tests need no TLS")]
-mod certificate;
 #[path = "policies_command/check.rs"]
 mod check;
+#[path = "support/cluster.rs"]
+#[expect(dead_code, reason = "shared with tests that use all of it")]
+mod cluster;
 #[path = "verify/project.rs"]
 #[expect(dead_code, reason = "shared with the tests of verify-rls")]
 mod project;
-#[path = "connect/server.rs"]
-#[expect(dead_code, reason = "these tests need no more than a port")]
-mod server;
 #[path = "policies_command/write.rs"]
 mod write;
 

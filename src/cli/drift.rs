@@ -81,6 +81,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     };
     let (applied, pending) = applied(&project, &status);
     let (mut found, engine) = compare(&target, &applied, &contract, args.engine, regime).await?;
+    drift::without_history(&mut found.findings, &status);
     found.findings.splice(0..0, drift::history(&status));
     found.not_tried.extend(pending);
     let report = Report {

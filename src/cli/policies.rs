@@ -109,7 +109,7 @@ async fn write(args: WriteArgs, output: &Output) -> anyhow::Result<Exit> {
             not_applied(newest, &project, &args.connection, output).await?;
             newest.path.clone().into()
         }
-        None => policies::next_file(&project, &args.name)?,
+        None => migrate::next_file(&project, &args.name)?,
     };
     let base = amended.as_ref().map_or(&project, |(_, rest)| rest);
     let scratch = scratch(&args.scratch, base).await?;

@@ -1,5 +1,7 @@
 //! The history table: looked at without writing, and made in the first file's transaction.
 
+mod elsewhere;
+
 use crate::db::error::DbError;
 use crate::db::quote;
 use crate::db::session::Session;
@@ -12,7 +14,7 @@ use time::format_description::well_known::Rfc3339;
 
 /// The schema that holds the history.
 pub const SCHEMA: &str = "chartchek_meta";
-/// The history table, as refinery pastes it into its SQL.
+/// The history table that the tool makes, as refinery pastes it into its SQL.
 pub(crate) const TABLE: &str = "chartchek_meta.refinery_schema_history";
 
 /// One row of the history.
@@ -58,6 +60,10 @@ pub(crate) struct Look {
     pub(crate) server: Server,
     /// The rows by version; `None` where there is no table yet.
     pub(crate) rows: Option<Vec<Row>>,
+    /// The history table: [`TABLE`], or the one that refinery_cli began.
+    pub(crate) table: String,
+    /// Whether that one is open to others than its owner.
+    open: bool,
     /// Whether the schema is there.
     schema: bool,
     /// The API's roles that exist, quoted.
@@ -83,32 +89,46 @@ pub(crate) async fn look(session: &Session) -> Result<Look, Failure> {
            CASE WHEN pg_catalog.pg_is_in_recovery() THEN 'standby' \
                 WHEN pg_catalog.current_setting('default_transaction_read_only')::boolean THEN 'default' END, \
            (pg_catalog.to_regnamespace('{SCHEMA}') IS NOT NULL)::text, pg_catalog.current_setting('role'), \
-           ({})::text, (pg_catalog.version() ~ 'linux.*compiled by gcc')::text; \
+           ({})::text, (pg_catalog.version() ~ 'linux.*compiled by gcc')::text, {}; \
          SELECT 'role', rolname::text FROM pg_catalog.pg_roles \
            WHERE rolname IN ('anon', 'authenticated', 'service_role'); \
          SELECT 'setting', name, setting FROM pg_catalog.pg_settings \
            WHERE source = 'session' AND name NOT LIKE 'transaction\\_%' AND name <> 'row_security'",
-        lock::HELD
+        lock::HELD,
+        elsewhere::FACTS
     );
-    let history = format!("SELECT version::text, name, applied_on, checksum FROM {TABLE} ORDER BY version");
+    let history = select(TABLE);
     let (facts, history, ended) =
         futures::join!(session.text_rows(&facts), session.text_rows(&history), session.batch("ROLLBACK"));
     let facts = facts.map_err(|error| error.into_failure("cannot look at the server"))?;
     let rows = match history {
-        Ok(rows) => Some(rows.iter().map(|row| parse(row)).collect::<Result<Vec<_>, _>>()?),
+        Ok(rows) => Some(rows.iter().map(|row| parse(row, TABLE)).collect::<Result<Vec<_>, _>>()?),
         Err(error) if error.code == sqlstate::UNDEFINED_TABLE => None,
-        Err(error) => return Err(unreadable(error)),
+        Err(error) => return Err(unreadable(error, TABLE)),
     };
     ended.map_err(|error| error.into_failure("cannot look at the server"))?;
-    read(&facts, rows)
-        .ok_or_else(|| Failure::new(FailureKind::Inconclusive, "the server's answer about itself is incomplete"))
+    let (mut look, other) = read(&facts, rows)
+        .ok_or_else(|| Failure::new(FailureKind::Inconclusive, "the server's answer about itself is incomplete"))?;
+    // One round trip more, and only on a database that refinery_cli began.
+    if let (None, Some((table, open))) = (&look.rows, other)
+        && let Some(rows) = elsewhere::rows(session, &table).await?
+    {
+        look = Look { rows: Some(rows), table, open, ..look };
+    }
+    Ok(look)
 }
 
-fn read(facts: &[Vec<Option<String>>], rows: Option<Vec<Row>>) -> Option<Look> {
+/// What reads a history table.
+fn select(table: &str) -> String {
+    format!("SELECT version::text, name, applied_on, checksum FROM {table} ORDER BY version")
+}
+
+/// The look, and refinery_cli's table: its name, and whether it is open.
+fn read(facts: &[Vec<Option<String>>], rows: Option<Vec<Row>>) -> Option<(Look, Option<(String, bool)>)> {
     let text = |row: &[Option<String>], index: usize| row.get(index).cloned().flatten();
     let of = |kind: &'static str| facts.iter().filter(move |row| text(row, 0).as_deref() == Some(kind));
     let server = of("server").next()?;
-    Some(Look {
+    let look = Look {
         server: Server {
             version: text(server, 1)?.split(' ').next().unwrap_or_default().to_owned(),
             role: text(server, 2)?,
@@ -119,34 +139,48 @@ fn read(facts: &[Vec<Option<String>>], rows: Option<Vec<Row>>) -> Option<Look> {
             },
         },
         rows,
+        table: TABLE.to_owned(),
+        open: false,
         schema: text(server, 4)? == "true",
         role_setting: text(server, 5)?,
         holds_lock: text(server, 6)? == "true",
         notices_gone_clients: text(server, 7)? == "true",
         api_roles: of("role").filter_map(|row| text(row, 1)).map(|role| quote::identifier(&role)).collect(),
         settings: of("setting").filter_map(|row| Some((text(row, 1)?, text(row, 2)?))).collect(),
-    })
+    };
+    Some((look, text(server, 8).map(|table| (table, text(server, 9).as_deref() == Some("true")))))
 }
 
 impl Look {
-    /// The statements that make schema and table, nobody else's business; `table` is refinery's CREATE TABLE. Empty where the table is
-    /// there.
+    /// The statements that make schema and table, nobody else's business; `table` is refinery's CREATE TABLE. Where the
+    /// table is there they are none, but for one of refinery_cli's that is open: who writes there decides what runs.
     pub(crate) fn creation(&self, table: &str) -> Vec<String> {
-        if self.rows.is_some() {
+        if self.rows.is_some() && !self.open {
             return Vec::new();
         }
         let mut nobody = vec!["PUBLIC".to_owned()];
         nobody.extend(self.api_roles.iter().cloned());
         let nobody = nobody.join(", ");
+        let closed = [
+            format!("ALTER TABLE {} ENABLE ROW LEVEL SECURITY", self.table),
+            format!("REVOKE ALL ON TABLE {} FROM {nobody}", self.table),
+        ];
+        if self.rows.is_some() {
+            return closed.into();
+        }
         let mut statements = Vec::new();
         if !self.schema {
             statements.push(format!("CREATE SCHEMA {SCHEMA}"));
             statements.push(format!("REVOKE ALL ON SCHEMA {SCHEMA} FROM {nobody}"));
         }
         statements.push(table.trim().trim_end_matches(';').to_owned());
-        statements.push(format!("ALTER TABLE {TABLE} ENABLE ROW LEVEL SECURITY"));
-        statements.push(format!("REVOKE ALL ON TABLE {TABLE} FROM {nobody}"));
+        statements.extend(closed);
         statements
+    }
+
+    /// A failure of files that this history does not fit.
+    pub(crate) fn told(&self, failure: Failure) -> Failure {
+        elsewhere::told(failure, &self.table)
     }
 
     /// The statements that begin a file's transaction: short waits for locks, and an end with the client. Without the
@@ -177,16 +211,16 @@ impl Look {
     }
 }
 
-fn parse(row: &[Option<String>]) -> Result<Row, Failure> {
+fn parse(row: &[Option<String>], table: &str) -> Result<Row, Failure> {
     let text = |index: usize| row.get(index).cloned().flatten();
     let version = text(0).unwrap_or_else(|| "NULL".to_owned());
     let wrong = |column: &str| {
         Failure::new(
             FailureKind::Inconclusive,
-            format!("a row of {TABLE} does not parse: version {version}, column {column}"),
+            format!("a row of {table} does not parse: version {version}, column {column}"),
         )
         .note("nothing was applied: what is in the database can't be told from a damaged history")
-        .help(format!("look at it with: select * from {TABLE} where version = {version};"))
+        .help(format!("look at it with: select * from {table} where version = {version};"))
         .help(
             "applied_on is a time such as 2026-11-22T10:00:00Z, checksum a whole number; restore the row from a backup",
         )
@@ -201,11 +235,11 @@ fn parse(row: &[Option<String>]) -> Result<Row, Failure> {
     })
 }
 
-fn unreadable(error: DbError) -> Failure {
+fn unreadable(error: DbError, table: &str) -> Failure {
     let rights = error.code == sqlstate::INSUFFICIENT_PRIVILEGE;
     let failure = error.into_failure("cannot read the migration history");
     if rights {
-        failure.help(format!("connect as the role that owns {TABLE}, the one that ran `chartchek-db migrate` first"))
+        failure.help(format!("connect as the role that owns {table}, the one that ran `chartchek-db migrate` first"))
     } else {
         failure
     }

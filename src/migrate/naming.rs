@@ -30,19 +30,26 @@ pub struct Renaming {
     pub to: PathBuf,
 }
 
-/// The next migration, named after `name` in lower case with `_` for spaces and hyphens.
+/// Where the next migration goes: `migrations/V<next>__<name>.sql`, in lower case with `_` for spaces and hyphens.
 ///
 /// # Errors
 /// Usage: a name that does not become one of a to z, 0 to 9 and `_`; an embedded project; two files of one version; no
 /// version left.
+pub fn next_file(project: &Project, name: &str) -> Result<PathBuf, Failure> {
+    let files = file::load(project)?;
+    path(project, &files, after(files.last())?, &normalise(name)?)
+}
+
+/// The next migration, with a comment to begin with.
+///
+/// # Errors
+/// As [`next_file`].
 pub fn new_file(project: &Project, name: &str) -> Result<NewFile, Failure> {
-    let name = normalise(name)?;
-    let version = after(file::load(project)?.last())?;
     let text = format!(
         "-- {}: say here what for.\n--\n-- Runs once, in one transaction; never edited once it is applied anywhere.\n",
-        name.replace('_', " ")
+        normalise(name)?.replace('_', " ")
     );
-    Ok(NewFile { path: path(project, version, &name)?, text })
+    Ok(NewFile { path: next_file(project, name)?, text })
 }
 
 /// How files of equal versions get versions of their own: of each version the first by name keeps it, the others go
@@ -64,7 +71,7 @@ pub fn renumber(project: &Project) -> Result<Vec<Renaming>, Failure> {
             version: file.version(),
             kept: first.source().path.clone(),
             from: PathBuf::from(&file.source().path),
-            to: path(project, next, file.name())?,
+            to: path(project, &files, next, file.name())?,
         });
         next = next.checked_add(1).ok_or_else(used_up)?;
     }
@@ -85,14 +92,17 @@ fn used_up() -> Failure {
     Failure::usage("there is no next version: the newest is the largest there can be")
 }
 
-/// Where the file of that version and name stands, shown as the project's own files are: without `./`.
-fn path(project: &Project, version: i32, name: &str) -> Result<PathBuf, Failure> {
+/// Where the file of that version and name stands, shown as the project's own files are: without `./`. The version has as
+/// many digits as the newest file's, and three at least, so that a listing shows the files in their order.
+fn path(project: &Project, files: &[MigrationFile], version: i32, name: &str) -> Result<PathBuf, Failure> {
     let root = project.root.as_ref().ok_or_else(|| {
         Failure::usage("the copies in the binary can't be written to")
             .help("name the project's folder with --project DIR")
     })?;
     let root = root.strip_prefix(".").unwrap_or(root);
-    Ok(root.join("migrations").join(format!("V{version:03}__{name}.sql")))
+    let digits =
+        files.last().and_then(|file| file.file_name().find("__")).map_or(3, |end| end.saturating_sub(1).max(3));
+    Ok(root.join("migrations").join(format!("V{version:0digits$}__{name}.sql")))
 }
 
 fn normalise(name: &str) -> Result<String, Failure> {

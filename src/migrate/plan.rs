@@ -39,7 +39,7 @@ pub(crate) fn make<'a>(files: &'a [MigrationFile], look: &Look, to: Option<i32>)
             files.last().map_or("there is none at all".to_owned(), |last| format!("the newest is {}", last.version())),
         ));
     }
-    agree(files, rows)?;
+    agree(files, rows).map_err(|failure| look.told(failure))?;
     let newest = rows.last().map(|row| row.version);
     let pending: Vec<_> = files.iter().filter(|file| newest.is_none_or(|newest| file.version() > newest)).collect();
     let (wanted, beyond): (Vec<_>, Vec<_>) =

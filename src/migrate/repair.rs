@@ -76,7 +76,7 @@ pub async fn accept(
     look.server.refuse_read_only(|failure| failure.note("nothing was written"))?;
     let look = lock::acquire(session, lock_wait, on_event).await?;
     let done = match chosen(&made(files, &look), files, versions) {
-        Ok(accepted) => match write(session, &accepted).await {
+        Ok(accepted) => match write(session, &accepted, &look.table).await {
             Ok(()) => history::look(session).await.map(|look| (accepted, made(files, &look))),
             Err(failure) => Err(failure),
         },
@@ -161,7 +161,7 @@ impl Difference {
     }
 
     /// The statement that accepts it, returning one row; nothing where there is nothing to accept.
-    fn statement(&self) -> Option<String> {
+    fn statement(&self, table: &str) -> Option<String> {
         let recorded = self.recorded.as_ref()?;
         // The row as it was seen, and no other.
         let row = format!(
@@ -171,10 +171,9 @@ impl Difference {
             quote::literal(&recorded.checksum.to_string())
         );
         Some(match &self.found {
-            None => format!("DELETE FROM {} {row}", history::TABLE),
+            None => format!("DELETE FROM {table} {row}"),
             Some(found) => format!(
-                "UPDATE {} SET name = {}, checksum = {} {row}",
-                history::TABLE,
+                "UPDATE {table} SET name = {}, checksum = {} {row}",
                 quote::literal(&found.name),
                 quote::literal(&found.checksum.to_string())
             ),
@@ -183,9 +182,9 @@ impl Difference {
 }
 
 /// Writes all or nothing: it is committed only once every statement has met its one row.
-async fn write(session: &Session, accepted: &[Difference]) -> Result<(), Failure> {
+async fn write(session: &Session, accepted: &[Difference], table: &str) -> Result<(), Failure> {
     let mut message = format!("BEGIN; SET LOCAL lock_timeout = '3s'; SET LOCAL row_security = off; {}", lock::guard());
-    for statement in accepted.iter().filter_map(Difference::statement) {
+    for statement in accepted.iter().filter_map(|one| one.statement(table)) {
         message.push_str("; ");
         message.push_str(&statement);
     }
@@ -195,7 +194,7 @@ async fn write(session: &Session, accepted: &[Difference]) -> Result<(), Failure
     let rows = written.map_err(|error| {
         error
             .into_failure("the history was not changed")
-            .help(format!("connect as the role that owns {}, the one that runs `chartchek-db migrate`", history::TABLE))
+            .help(format!("connect as the role that owns {table}, the one that runs `chartchek-db migrate`"))
     })?;
     ended.map_err(|error| {
         error

@@ -37,7 +37,7 @@ pub(crate) async fn run(
 ) -> Result<Vec<FileTime>, Failure> {
     let migrations: Vec<Migration> = plan.pending.iter().map(|(file, _)| file.migration().clone()).collect();
     let mut runner = Runner::new(&migrations);
-    runner.set_migration_table_name(history::TABLE);
+    runner.set_migration_table_name(&look.table);
     let mut applier = Applier {
         session,
         look,

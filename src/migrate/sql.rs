@@ -1,5 +1,6 @@
 //! The statements of a migration file: where each stands, which can't run in a transaction, and which must not be there.
 
+use crate::migrate::new_values::{self, EarlyUse};
 use crate::model::failure::Failure;
 use crate::model::source::{Place, SourceFile};
 use squawk_syntax::{SyntaxKind, SyntaxNode};
@@ -34,6 +35,8 @@ pub struct Script {
     pub meta_command: Option<usize>,
     /// A string, comment or quoted name that is never closed: it would swallow what is sent after the file.
     pub open: Option<Range<usize>>,
+    /// A value that the file adds to an enum and uses before it is committed.
+    pub early_use: Option<EarlyUse>,
 }
 
 const CONTROL: Refusal = Refusal {
@@ -65,7 +68,8 @@ pub(crate) fn parse(source: &SourceFile) -> Script {
         .filter_map(|error| root.token_at_offset(error.range().start()).right_biased())
         .find(|token| token.text_range().end() == root.text_range().end())
         .map(|token| usize::from(token.text_range().start()) + bom..usize::from(token.text_range().end()) + bom);
-    Script { statements, meta_command: meta_command(&source.text, &root, bom), open }
+    let early_use = new_values::early_use(&root, bom);
+    Script { statements, meta_command: meta_command(&source.text, &root, bom), open, early_use }
 }
 
 /// How many bytes the byte order mark takes at the start; it is not sent.
@@ -167,8 +171,8 @@ fn meta_command(text: &str, root: &SyntaxNode, bom: usize) -> Option<usize> {
 /// Holds a file against the rules before anything runs.
 ///
 /// # Errors
-/// Of kind usage: transaction control, a psql meta-command, something never closed, a statement that must stand alone and does not, no
-/// statement at all, a NUL byte.
+/// Of kind usage: transaction control, a psql meta-command, something never closed, a statement that must stand alone and does not, a
+/// new value of an enum that is used at once, no statement at all, a NUL byte.
 pub(crate) fn check(source: &SourceFile, script: &Script) -> Result<(), Failure> {
     let place = |span: Range<usize>, label: &str| Place { file: source.clone(), span, label: label.to_owned() };
     if let Some(at) = source.text.find('\0') {
@@ -199,6 +203,12 @@ pub(crate) fn check(source: &SourceFile, script: &Script) -> Result<(), Failure>
         return Err(Failure::usage(format!("{name} cannot run in a transaction, so it must be alone in its file"))
             .at(place(first_line(source, &statement.span), "move this into a file of its own"))
             .note("with others beside it, a failure would leave the file half applied"));
+    }
+    if let Some(EarlyUse { label, span }) = &script.early_use {
+        return Err(Failure::usage(format!("the enum's new value '{label}' cannot be used in the file that adds it"))
+            .at(place(span.clone(), "used here, before it is committed"))
+            .note("PostgreSQL refuses it (55P04): the file is one transaction, and a new value counts once that has ended")
+            .help("move the use into the next file"));
     }
     if script.statements.is_empty() {
         return Err(Failure::usage(format!("{} holds no statement", source.path))

@@ -52,8 +52,8 @@ pub struct Entry {
 pub struct Status {
     /// The server.
     pub server: Server,
-    /// Whether there is a history table.
-    pub history: bool,
+    /// The history table, with its schema; `None` where there is none yet.
+    pub history: Option<String>,
     /// The migrations.
     pub entries: Vec<Entry>,
 }
@@ -77,7 +77,8 @@ impl Status {
 pub async fn status(session: &Session, files: &[MigrationFile]) -> Result<Status, Failure> {
     let look = history::look(session).await?;
     let rows = look.rows.as_deref();
-    Ok(Status { entries: compare(files, rows.unwrap_or_default()), history: rows.is_some(), server: look.server })
+    let history = rows.map(|_| look.table.clone());
+    Ok(Status { entries: compare(files, rows.unwrap_or_default()), history, server: look.server })
 }
 
 /// Files against rows; both sorted by version.

@@ -2,7 +2,7 @@
 
 use crate::db::quote::{identifier, readable_identifier};
 use crate::db::session::Session;
-use crate::migrate::{State, Status};
+use crate::migrate::{HISTORY_SCHEMA, State, Status};
 use crate::model::access::Contract;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::finding::{Finding, Reach};
@@ -92,6 +92,14 @@ pub fn history(status: &Status) -> Vec<Finding> {
         attempts: Vec::new(),
     })
     .collect()
+}
+
+/// Takes out what is found only because the history is where refinery_cli began it: the migrations make the tool's own.
+pub fn without_history(findings: &mut Vec<Finding>, status: &Status) {
+    let own = format!("{HISTORY_SCHEMA}.refinery_schema_history");
+    let Some(table) = status.history.as_ref().filter(|table| **table != own) else { return };
+    let objects = [format!("schema {HISTORY_SCHEMA}"), format!("table {own}"), format!("table {table}")];
+    findings.retain(|finding| !objects.contains(&finding.object));
 }
 
 fn finding(difference: &Difference, found: &Facts) -> Finding {

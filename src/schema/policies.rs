@@ -97,26 +97,6 @@ fn by_hand(failure: Failure, text: &str) -> Failure {
         .help("write this migration by hand (a changed signature needs DROP FUNCTION and all that calls it)")
 }
 
-/// Where the next migration goes: `migrations/V<next>__<name>.sql`.
-///
-/// # Errors
-/// Usage: a name that no migration can have; a project that is embedded; versions that are used up.
-pub fn next_file(project: &Project, name: &str) -> Result<PathBuf, Failure> {
-    let root = root(project)?;
-    if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || c == '_') {
-        return Err(Failure::usage(format!("{name:?} is no name for a migration")).help("letters, digits and _ only"));
-    }
-    let files = crate::migrate::load(project)?;
-    let last = files.last();
-    let next = last.map_or(Some(1), |file| file.version().checked_add(1));
-    let next =
-        next.ok_or_else(|| Failure::usage("there is no next version: the newest is the largest there can be"))?;
-    let width = last.map_or(3, |file| file.file_name().find("__").map_or(3, |end| end - 1));
-    // As the project's own files are shown: without `./`.
-    let root = root.strip_prefix(".").unwrap_or(root);
-    Ok(root.join("migrations").join(format!("V{next:0width$}__{name}.sql")))
-}
-
 /// The newest migration, to be made anew, and the project without it.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! The command: what it looks at, what it prints, how it exits.
 
-use crate::server::{PASSWORD, Server};
+use crate::cluster::{Cluster, PASSWORD};
 use crate::support::own_project;
 use chartchek_db::db::connect::connect;
 use chartchek_db::db::conninfo::Conninfo;
@@ -12,17 +12,17 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-fn url(server: &Server, role: &str) -> String {
+fn url(server: &Cluster, role: &str) -> String {
     format!("postgresql://{role}:{PASSWORD}@127.0.0.1:{}/postgres?sslmode=disable", server.port)
 }
 
-async fn session(server: &Server, role: &str) -> Session {
+async fn session(server: &Cluster, role: &str) -> Session {
     connect(&Conninfo::resolve(Some(&url(server, role)), |_| None).unwrap()).await.unwrap()
 }
 
 /// A migrated database on a server of its own.
-async fn migrated(regime: Regime) -> Server {
-    let server = Server::start(None);
+async fn migrated(regime: Regime) -> Cluster {
+    let server = Cluster::start();
     let superuser = session(&server, "postgres").await;
     stand_in::install(&superuser, regime, Some(PASSWORD)).await.unwrap();
     let mut migrator = session(&server, "migrator").await;

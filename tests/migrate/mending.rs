@@ -1,6 +1,6 @@
 //! A CREATE INDEX CONCURRENTLY whose client is killed: what the next `migrate` says of it, and how it mends it.
 
-use crate::server::{Database, Project, program};
+use crate::server::{Database, Project, program, within};
 use std::time::{Duration, Instant};
 
 const INDEX: &str = "create index concurrently i on public.t (lower(a)) where b > 0;";
@@ -146,7 +146,8 @@ fn an_index_that_is_being_built_is_left_alone() {
     let url = database.url("postgres");
     let builder = std::thread::spawn(move || crate::server::rows(&url, INDEX).map(|_| ()));
     until(&database, VALID, "i false");
-    database.migrate(&project, &["--mend"]).failed(5, &["is being built by another session"]);
+    let mending = program("migrate", &database.url("postgres"), &project, &["--mend"]).spawn().unwrap();
+    within(Duration::from_secs(60), mending).failed(5, &["is being built by another session"]);
     drop(writer);
     builder.join().unwrap().unwrap();
     database.migrate(&project, &["--mend"]).succeeded(&["only recorded"]);

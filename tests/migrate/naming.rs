@@ -16,6 +16,8 @@ fn the_next_file_has_the_next_version_and_a_normal_name() {
     assert!(project.read("V001__add_titles.sql").starts_with("-- add titles"));
     project.write("V1000__x.sql", "select 1");
     new(&project, &["wide"]).succeeded(&["V1001__wide.sql"]);
+    project.write("V02000__x.sql", "select 1");
+    new(&project, &["as wide"]).succeeded(&["V02001__as_wide.sql"]);
 
     // What was written is a migration once it has a statement, and not before.
     let database = Database::plain();

@@ -1,16 +1,6 @@
 //! Through a real pgbouncer in transaction mode the migration lock protects nothing: that is noticed by behaviour.
 
-use crate::server::{Database, KEY, Project, rows, run, serve};
-use std::io::Write;
-
-/// Says that a test did not run, to people and to the file that the test script counts from.
-fn not_run(test: &str, why: &str) {
-    eprintln!("NOT RUN: {test}: {why}");
-    if let Some(path) = std::env::var_os("CHARTCHEK_DB_TESTS_NOT_RUN") {
-        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
-        writeln!(file, "{test}\t{why}").unwrap();
-    }
-}
+use crate::server::{Database, KEY, Project, not_run, rows, run, serve};
 
 #[test]
 fn a_transaction_pooler_is_noticed() {

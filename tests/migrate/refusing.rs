@@ -65,6 +65,25 @@ fn statements_that_would_break_the_transaction() {
 }
 
 #[test]
+fn a_new_value_of_an_enum_is_not_used_in_its_own_file() {
+    let database = Database::plain();
+    let project = Project::new(&[("V1__a.sql", "create type s as enum ('a'); create table t (s s)")]);
+    database.migrate(&project, &[]).succeeded(&[]);
+    let text = "alter type s add value 'new';\n-- 'new' is fine here\nupdate t\nset s = 'new';\n";
+    // PostgreSQL itself, with an error that names no place in the file.
+    assert!(crate::server::rows(&database.url("postgres"), &format!("BEGIN; {text} COMMIT")).is_err());
+    project.write("V2__b.sql", "create table b (i int)");
+    project.write("V3__new.sql", text);
+    let ran = database.migrate(&project, &[]);
+    ran.failed(2, &["V3__new.sql:4:9", "'new' cannot be used in the file that adds it", "55P04", "into the next file"]);
+    assert!(ran.err.contains("4 | set s = 'new';\n  |         ^^^^^"), "{}", ran.err);
+    assert_eq!(database.text("SELECT to_regclass('b') IS NULL"), "t");
+    project.write("V3__new.sql", "alter type s add value 'new'");
+    project.write("V4__use.sql", "update t set s = 'new'");
+    database.migrate(&project, &[]).succeeded(&["3 applied"]);
+}
+
+#[test]
 fn a_history_that_the_files_do_not_fit() {
     let database = Database::plain();
     let project = Project::new(&[FINE, ("V3__c.sql", "create table c (i int)")]);

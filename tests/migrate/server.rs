@@ -1,6 +1,8 @@
 //! A PostgreSQL for these tests, in a temporary folder and reached by socket only; a database and a project for each.
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use crate::cluster::{Cluster, Setup, owner};
+use std::io::Write;
+use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -26,93 +28,32 @@ const ROLES: &str = "
     CREATE ROLE powerless LOGIN; CREATE ROLE owner LOGIN; CREATE ROLE reader LOGIN;
     CREATE ROLE locked LOGIN PASSWORD 'the-right-one';";
 
-struct Server {
-    process: Child,
-    folder: tempfile::TempDir,
-}
-
 /// One server for all tests that run at the same time; the last one ends it.
-static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
+static SHARED: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-impl Server {
-    fn shared() -> Arc<Self> {
-        let mut shared = SHARED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if let Some(server) = shared.upgrade() {
-            return server;
-        }
-        let server = Arc::new(Self::start());
-        *shared = Arc::downgrade(&server);
-        server
+fn shared() -> Arc<Cluster> {
+    let mut shared = SHARED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if let Some(server) = shared.upgrade() {
+        return server;
     }
-
-    /// Starts one, and panics where there is none to start: a test that can't run has not passed.
-    fn start() -> Self {
-        let bin = binaries();
-        let folder = tempfile::tempdir().unwrap();
-        let user = unprivileged();
-        if let Some((uid, gid)) = user {
-            chown(folder.path(), Some(uid), Some(gid)).unwrap();
-        }
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
-        let data = folder.path().join("data");
-        let command = |program: &str| {
-            let mut command = Command::new(bin.join(program));
-            command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
-            if let Some((uid, gid)) = user {
-                command.uid(uid).gid(gid);
-            }
-            command
-        };
-        let made = command("initdb")
-            .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "-D"])
-            .arg(&data)
-            .status();
-        assert!(made.unwrap().success(), "initdb failed");
-        let rules = data.join("pg_hba.conf");
-        let trusted = std::fs::read_to_string(&rules).unwrap();
-        std::fs::write(&rules, format!("local all locked scram-sha-256\n{trusted}")).unwrap();
-        let socket = folder.path().display().to_string();
-        let process = command("postgres")
-            .arg("-D")
-            .arg(&data)
-            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200"])
-            .args(["-c", &format!("unix_socket_directories={socket}")])
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let server = Self { process, folder };
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while let Err(error) = rows(&server.settings("postgres", "postgres"), "SELECT 1") {
-            assert!(Instant::now() < deadline, "the server did not start: {error}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        rows(&server.settings("postgres", "postgres"), ROLES).unwrap();
-        server
-    }
-
-    fn settings(&self, database: &str, user: &str) -> String {
-        format!("host={} user={user} dbname={database}", self.folder.path().display())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ended = Command::new("kill").args(["-QUIT", &self.process.id().to_string()]).status();
-        let _ended = self.process.wait();
-    }
+    let rules = "local all locked scram-sha-256\n";
+    let server = Arc::new(Cluster::with(&Setup { rules, socket_only: true, ..Setup::default() }));
+    server.sql(ROLES);
+    *shared = Arc::downgrade(&server);
+    server
 }
 
 /// A database of one test.
 pub(crate) struct Database {
-    server: Arc<Server>,
+    server: Arc<Cluster>,
     pub(crate) name: String,
 }
 
 impl Database {
     /// An empty database; its public schema belongs to role `owner`, as the database does.
     pub(crate) fn plain() -> Self {
-        let server = Server::shared();
+        let server = shared();
         let name = format!("d{}", NEXT.fetch_add(1, Ordering::Relaxed));
         rows(&server.settings("postgres", "postgres"), &format!("CREATE DATABASE {name} OWNER owner")).unwrap();
         Self { server, name }
@@ -132,7 +73,7 @@ impl Database {
 
     /// The folder of the server's socket.
     pub(crate) fn folder(&self) -> &Path {
-        self.server.folder.path()
+        self.server.folder()
     }
 
     /// Runs statements as superuser.
@@ -228,6 +169,11 @@ impl Project {
         std::fs::write(self.root.join("migrations").join(name), text).unwrap();
     }
 
+    /// The folder of the migrations.
+    pub(crate) fn migrations(&self) -> PathBuf {
+        self.root.join("migrations")
+    }
+
     /// The names of the migrations, sorted.
     pub(crate) fn files(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.root.join("migrations")).unwrap();
@@ -305,6 +251,28 @@ pub(crate) fn ran(output: std::process::Output) -> Ran {
     }
 }
 
+/// Says that a test did not run, to people and to the file that the test script counts from.
+pub(crate) fn not_run(test: &str, why: &str) {
+    eprintln!("NOT RUN: {test}: {why}");
+    if let Some(path) = std::env::var_os("CHARTCHEK_DB_TESTS_NOT_RUN") {
+        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
+        writeln!(file, "{test}\t{why}").unwrap();
+    }
+}
+
+/// What a program did that was started, and must have ended by then: one that hangs fails its test.
+pub(crate) fn within(deadline: Duration, mut child: Child) -> Ran {
+    let end = Instant::now() + deadline;
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > end {
+            child.kill().unwrap();
+            panic!("it still ran after {deadline:?}: {:?}", ran(child.wait_with_output().unwrap()));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    ran(child.wait_with_output().unwrap())
+}
+
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
@@ -343,7 +311,7 @@ impl Drop for Pooler {
 /// Starts pgbouncer with these settings.
 pub(crate) fn serve(program: &str, settings: &str) -> Pooler {
     let folder = tempfile::tempdir().unwrap();
-    let user = unprivileged();
+    let user = owner();
     let file = folder.path().join("pgbouncer.ini");
     std::fs::write(&file, format!("{settings}unix_socket_dir = {}\n", folder.path().display())).unwrap();
     let mut command = Command::new(program);
@@ -362,29 +330,4 @@ pub(crate) fn serve(program: &str, settings: &str) -> Pooler {
         std::thread::sleep(Duration::from_millis(20));
     }
     pooler
-}
-
-/// Where initdb is: PGBIN, PATH, or where Debian puts it.
-fn binaries() -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let debian = (15..=18).rev().map(|version| PathBuf::from(format!("/usr/lib/postgresql/{version}/bin")));
-    std::env::var_os("PGBIN")
-        .map(PathBuf::from)
-        .into_iter()
-        .chain(std::env::split_paths(&path))
-        .chain(debian)
-        .find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
-        .expect("these tests need initdb and postgres: install PostgreSQL 15 or newer, or set PGBIN")
-}
-
-/// The user and group to run the server as where we are root, which PostgreSQL refuses.
-fn unprivileged() -> Option<(u32, u32)> {
-    let root = std::fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0);
-    root.then(|| {
-        let id = |flag: &str| {
-            let output = Command::new("id").args([flag, "postgres"]).output().unwrap();
-            String::from_utf8(output.stdout).unwrap().trim().parse().expect("these tests need the user postgres")
-        };
-        (id("-u"), id("-g"))
-    })
 }

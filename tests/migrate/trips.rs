@@ -1,51 +1,17 @@
 //! How often the program waits for the server, counted at a proxy that makes every answer late.
 
+use crate::proxy::Proxy;
 use crate::server::{Database, Project, run};
-use std::io::{Read, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// Forwards one connection and counts how often the client sends after it was answered: the round trips.
+/// The round trips of one `migrate`, its login left out.
 fn proxied(database: &Database, project: &Project) -> usize {
-    let folder = tempfile::tempdir().unwrap();
-    let listener = UnixListener::bind(folder.path().join(".s.PGSQL.5432")).unwrap();
-    let target = database.folder().join(".s.PGSQL.5432");
-    let trips = Arc::new(AtomicUsize::new(0));
-    let counted = trips.clone();
-    let proxy = std::thread::spawn(move || {
-        let (mut client, _) = listener.accept().unwrap();
-        let mut server = UnixStream::connect(target).unwrap();
-        let answered = Arc::new(AtomicBool::new(true));
-        let (mut from_server, mut to_client) = (server.try_clone().unwrap(), client.try_clone().unwrap());
-        let answers = answered.clone();
-        let back = std::thread::spawn(move || {
-            let mut buffer = [0; 65536];
-            while let Ok(length @ 1..) = from_server.read(&mut buffer) {
-                std::thread::sleep(Duration::from_millis(30));
-                answers.store(true, Ordering::SeqCst);
-                if to_client.write_all(&buffer[..length]).is_err() {
-                    break;
-                }
-            }
-        });
-        let mut buffer = [0; 65536];
-        while let Ok(length @ 1..) = client.read(&mut buffer) {
-            // Terminate is no question.
-            if buffer[0] != b'X' && answered.swap(false, Ordering::SeqCst) {
-                counted.fetch_add(1, Ordering::SeqCst);
-            }
-            server.write_all(&buffer[..length]).unwrap();
-        }
-        server.shutdown(std::net::Shutdown::Both).unwrap();
-        back.join().unwrap();
-    });
-    let url = format!("host={} user=postgres dbname={}", folder.path().display(), database.name);
+    let proxy = Proxy::start(database.folder().join(".s.PGSQL.5432"), Duration::from_millis(30));
+    let url = format!("host=127.0.0.1 port={} sslmode=disable user=postgres dbname={}", proxy.port, database.name);
     run("migrate", &url, project, &[]).succeeded(&[]);
-    proxy.join().unwrap();
-    // One is the login.
-    trips.load(Ordering::SeqCst) - 1
+    let counts = proxy.finish();
+    assert_eq!(counts.connections, 1);
+    counts.trips - 1
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What `policies write` writes: after it both agree, on a database that is migrated further too.
 
+use crate::cluster::{Cluster, PASSWORD};
 use crate::project::Project;
-use crate::server::{PASSWORD, Server};
 use crate::{findings, load, scratch};
 use chartchek_db::db::connect::connect;
 use chartchek_db::db::conninfo::Conninfo;
@@ -173,8 +173,12 @@ fn what_it_can_not_write_it_refuses() {
 
     let project = Project::copy();
     project.append("policies/documents.sql", "GRANT SELECT ON public.documents TO anon;");
-    let (code, _, error) = project.write(&["a-b"]);
+    let (code, _, error) = project.write(&["a/b"]);
     assert_eq!((code, project.migrations()), (2, 7), "{error}");
+    // A name is read as `new` reads it.
+    let (code, text, error) = project.write(&["Let anon-read"]);
+    assert_eq!((code, project.migrations()), (0, 8), "{error}");
+    assert!(text.contains("migrations/V008__let_anon_read.sql"), "{text}");
 }
 
 #[tokio::test]
@@ -189,7 +193,7 @@ async fn the_newest_is_amended_only_while_it_is_applied_nowhere() {
     project.edit("policies/documents.sql", "GRANT SELECT (filename)", "GRANT SELECT (file_id)");
     assert_eq!(project.check("local").0, 1);
 
-    let server = Server::start(None);
+    let server = Cluster::start();
     let url = |role: &str| format!("postgresql://{role}:{PASSWORD}@127.0.0.1:{}/postgres?sslmode=disable", server.port);
     let superuser = connect(&Conninfo::resolve(Some(&url("postgres")), |_| None).unwrap()).await.unwrap();
     stand_in::install(&superuser, Regime::Explicit, Some(PASSWORD)).await.unwrap();

@@ -3,28 +3,41 @@
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// The superuser's password; no output may hold it.
 pub(crate) const PASSWORD: &str = "cluster-secret-word";
 
+/// What a server has that others have not.
+#[derive(Default)]
+pub(crate) struct Setup<'a> {
+    /// Lines of pg_hba.conf before the ordinary ones: the first that fits decides.
+    pub(crate) rules: &'a str,
+    /// Certificate chain and key, as PEM; without them the server knows no TLS.
+    pub(crate) tls: Option<(&'a str, &'a str)>,
+    /// Reached by socket alone, of the ordinary port.
+    pub(crate) socket_only: bool,
+}
+
 /// A running server: on a socket, where everyone is trusted, and on 127.0.0.1, where passwords are asked for.
 pub(crate) struct Cluster {
     folder: tempfile::TempDir,
     process: Child,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Cluster {
-    /// Starts one, and panics where there is none to start: a test that cannot run has not passed.
+    /// Starts an ordinary one.
     pub(crate) fn start() -> Self {
+        Self::with(&Setup::default())
+    }
+
+    /// Starts one, and panics where there is none to start: a test that cannot run has not passed.
+    pub(crate) fn with(setup: &Setup<'_>) -> Self {
         let mut folder = tempfile::tempdir().unwrap();
-        if let Some((uid, gid)) = owner() {
-            chown(folder.path(), Some(uid), Some(gid)).unwrap();
-        }
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        give(folder.path(), 0o755);
         let data = folder.path().join("data");
         let made = as_owner("initdb")
             .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "-D"])
@@ -32,16 +45,28 @@ impl Cluster {
             .output()
             .unwrap();
         assert!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
-        std::fs::write(data.join("pg_hba.conf"), "local all all trust\nhost all all all scram-sha-256\n").unwrap();
+        let rules = format!("{}local all all trust\nhost all all all scram-sha-256\n", setup.rules);
+        std::fs::write(data.join("pg_hba.conf"), rules).unwrap();
+        if let Some((chain, key)) = setup.tls {
+            for (name, text) in [("server.crt", chain), ("server.key", key)] {
+                std::fs::write(data.join(name), text).unwrap();
+                give(&data.join(name), 0o600);
+            }
+        }
         // Between the choice of a free port and its use another may take it: then another port.
         for _ in 0..5 {
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let port = if setup.socket_only {
+                5432
+            } else {
+                TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+            };
             let process = as_owner("postgres")
                 .arg("-D")
                 .arg(&data)
-                .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k"])
+                .args(["-h", if setup.socket_only { "" } else { "127.0.0.1" }, "-p", &port.to_string(), "-k"])
                 .arg(folder.path())
-                .args(["-c", "fsync=off", "-c", "max_connections=100"])
+                .args(["-c", "fsync=off", "-c", "max_connections=200", "-c", "shared_buffers=16MB"])
+                .args(["-c", if setup.tls.is_some() { "ssl=on" } else { "ssl=off" }])
                 .stderr(std::fs::File::create(folder.path().join("log")).unwrap())
                 .spawn()
                 .unwrap();
@@ -70,6 +95,11 @@ impl Cluster {
         true
     }
 
+    /// The folder of its socket, `.s.PGSQL.<port>`.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The superuser's URL, with password, over TCP: what a CI service container gives.
     pub(crate) fn url(&self) -> String {
         format!("postgresql://postgres:{PASSWORD}@127.0.0.1:{}/postgres", self.port)
@@ -79,6 +109,11 @@ impl Cluster {
     pub(crate) fn url_as(&self, role: &str) -> String {
         let folder = self.folder.path().display().to_string().replace('/', "%2F");
         format!("postgresql://{role}@{folder}:{}/postgres", self.port)
+    }
+
+    /// A role's connection string to a database, on the socket.
+    pub(crate) fn settings(&self, database: &str, role: &str) -> String {
+        format!("host={} port={} user={role} dbname={database}", self.folder.path().display(), self.port)
     }
 
     fn psql(&self, role: &str, sql: &str) -> Output {
@@ -121,6 +156,14 @@ impl Drop for Cluster {
         // SIGINT is a fast shutdown; SIGKILL, all that std can send, would leave shared memory behind.
         let _sent = Command::new("kill").args(["-INT", &self.process.id().to_string()]).status();
         let _ended = self.process.wait();
+    }
+}
+
+/// Gives a file or folder to whoever owns clusters.
+fn give(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    if let Some((uid, gid)) = owner() {
+        chown(path, Some(uid), Some(gid)).unwrap();
     }
 }
 

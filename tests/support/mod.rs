@@ -1,14 +1,15 @@
 //! What the tests of real servers share: a server of one's own, the project's files, one value of a query.
 #![expect(dead_code, reason = "each test file takes what it needs")]
 
+mod cluster;
+
 use chartchek_db::db::connect::connect;
+use chartchek_db::db::conninfo::Conninfo;
 use chartchek_db::db::session::Session;
 use chartchek_db::model::failure::Failure;
-use chartchek_db::server::local::{self, Access, Account, Cluster};
 use chartchek_db::server::stand_in;
+use cluster::Cluster;
 use std::fs;
-use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// The project's own folder.
@@ -54,7 +55,6 @@ pub(crate) async fn sqlstate(session: &Session, sql: &str) -> String {
 /// A plain PostgreSQL of one test's own, stopped and removed with it; the superuser is `postgres`.
 pub(crate) struct Server {
     cluster: Cluster,
-    port: u16,
     folder: tempfile::TempDir,
 }
 
@@ -64,40 +64,26 @@ pub(crate) const PASSWORD: &str = "pass word";
 impl Server {
     /// Starts it on 127.0.0.1 too, where it asks for a password.
     pub(crate) async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        // The server's account, where the tests run as root, must get through.
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-        let cluster = Cluster::new(
-            local::find_or_fail().unwrap_or_else(|failure| panic!("this test needs PostgreSQL: {failure:?}")),
-            Account::current().unwrap(),
-            folder.path().join("cluster"),
-            Access::Loopback(port),
-        );
-        let superuser = cluster.ready().await.unwrap_or_else(|failure| panic!("{failure:?}"));
+        let server = Self { cluster: Cluster::start(), folder: tempfile::tempdir().unwrap() };
+        let superuser = server.connect("postgres", "postgres").await;
         stand_in::set_password(&superuser, "postgres", PASSWORD).await.unwrap();
         superuser.close().await;
-        Self { cluster, port, folder }
+        server
     }
 
     /// As a user of a database, through the socket, where no password is asked for.
     pub(crate) async fn connect(&self, user: &str, database: &str) -> Session {
-        connect(&self.cluster.conninfo(user, database)).await.unwrap_or_else(|failure| panic!("{user}: {failure:?}"))
+        let info = Conninfo::parse(&self.cluster.settings(database, user)).unwrap();
+        connect(&info).await.unwrap_or_else(|failure| panic!("{user}: {failure:?}"))
     }
 
     /// The superuser's URL.
     pub(crate) fn url(&self, database: &str) -> String {
-        format!("postgresql://postgres:{}@127.0.0.1:{}/{database}", PASSWORD.replace(' ', "%20"), self.port)
+        format!("postgresql://postgres:{}@127.0.0.1:{}/{database}", PASSWORD.replace(' ', "%20"), self.cluster.port)
     }
 
     /// A folder that lives as long.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.cluster.stop();
     }
 }
