@@ -1,6 +1,7 @@
 //! `make bench-verify`: what an attempt of verify-rls costs, beside psql replaying the same SQL: on loopback, behind a
 //! proxy that makes every answer 40 ms late, and for 30 and 300 generated tables.
 
+#[expect(dead_code, reason = "shared with the tests")]
 #[path = "../tests/support/cluster.rs"]
 mod cluster;
 #[path = "../tests/support/proxy.rs"]
@@ -34,7 +35,10 @@ struct Run {
 
 fn main() {
     let release = if cfg!(debug_assertions) { "dev" } else { "release" };
-    println!("chartchek-db {} ({release} build), {RUNS} runs each: median (least to most)\n", env!("CARGO_PKG_VERSION"));
+    println!(
+        "chartchek-db {} ({release} build), {RUNS} runs each: median (least to most)\n",
+        env!("CARGO_PKG_VERSION")
+    );
     let cluster = Cluster::start();
     let up = binary().args(["dev", "up", "--database-url", &cluster.url()]).output().unwrap();
     assert!(up.status.success(), "{}", String::from_utf8_lossy(&up.stderr));
@@ -71,10 +75,14 @@ fn main() {
     let sample = folder.path().join("sample.sql");
     fs::write(&sample, statements[..SAMPLE.min(statements.len())].join(";\n") + ";\n").unwrap();
     let behind = Proxy::start(socket(), late);
-    let part = psql(&format!("host=127.0.0.1 port={} user=migrator dbname=postgres sslmode=disable", behind.port), &sample);
+    let part =
+        psql(&format!("host=127.0.0.1 port={} user=migrator dbname=postgres sslmode=disable", behind.port), &sample);
     behind.finish();
     let all = part * statements.len() as f64 / SAMPLE as f64;
-    println!("  psql, the same SQL          {all:.0} s, reckoned from {SAMPLE} of the statements; ratio {:.3}\n", run.whole / all);
+    println!(
+        "  psql, the same SQL          {all:.0} s, reckoned from {SAMPLE} of the statements; ratio {:.3}\n",
+        run.whole / all
+    );
 
     println!("generated tables, local engine");
     let small = generated(30);
@@ -118,7 +126,9 @@ fn verify(command: &mut Command) -> Run {
 
 fn on_target(url: &str, traced: bool) -> Run {
     let mut command = binary();
-    command.args(["verify-rls", "--format", "json", "--database-url", url, "--project"]).arg(env!("CARGO_MANIFEST_DIR"));
+    command
+        .args(["verify-rls", "--format", "json", "--database-url", url, "--project"])
+        .arg(env!("CARGO_MANIFEST_DIR"));
     if traced {
         command.env("RUST_LOG", "chartchek_db::sql=trace");
     }
