@@ -1,6 +1,7 @@
 //! One file a command: parse the flags, call the floors below, choose the exit code.
 
 pub mod args;
+mod contract;
 mod dev;
 mod drift;
 pub mod exit;
@@ -41,6 +42,8 @@ enum Command {
     VerifyRls(verify_rls::Args),
     /// Compare a database with what its migrations produce
     Drift(drift::Args),
+    /// Hold the contract against a catalogue, or draft a first one
+    Contract(contract::Args),
     /// Hold policies/*.sql and the migrations together
     Policies(policies::Args),
     /// The local development database
@@ -87,6 +90,7 @@ async fn run(command: Command, output: &Output) -> anyhow::Result<Exit> {
         Command::New(args) => new::run(&args, output),
         Command::VerifyRls(args) => verify_rls::run(args, output).await,
         Command::Drift(args) => drift::run(args, output).await,
+        Command::Contract(args) => contract::run(args, output).await,
         Command::Policies(args) => policies::run(args, output).await,
         Command::Dev(args) => dev::run(args, output).await,
     }

@@ -1,6 +1,7 @@
 //! The contract: which project is meant, what `policies/access.toml` promises, whether that fits the catalogue, and the
 //! reference queries that follow from it. The policies are never asked what is right.
 
+pub mod draft;
 mod locate;
 mod owner;
 pub mod parse;
