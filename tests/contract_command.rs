@@ -122,4 +122,6 @@ fn a_drafted_contract_is_one_that_the_database_holds_local() {
     let project = folder.path().to_str().unwrap();
     let output = run(&["contract", "check", "--database-url", &url, "--project", project]);
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let output = run(&["verify-rls", "--database-url", &url, "--project", project]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
 }

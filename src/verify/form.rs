@@ -9,6 +9,7 @@ mod update;
 mod upsert;
 
 use crate::db::quote::{readable_identifier, table as quote_table};
+use crate::db::sqlstate;
 use crate::model::access::{Command, Contract, OwnerPath, Ownership, Standing};
 use crate::model::attempt::Outcome;
 use crate::model::catalog::{Column, Table};
@@ -241,13 +242,31 @@ impl<'a> Scene<'a> {
         owner.map_or(Who::Privileged(self.persona), Who::Persona)
     }
 
-    /// Another account with rows: the one that only owns, unless that is oneself.
+    /// Whether an account can have but one row here.
+    pub(crate) fn one_each(&self) -> bool {
+        self.maker.one_each(self.subject)
+    }
+
+    /// What a further row of one's own is refused with, whoever makes it: where an account can have but one.
+    pub(crate) fn taken(&self) -> Option<&'static str> {
+        (self.one_each() && self.persona().has_rows).then_some(sqlstate::UNIQUE_VIOLATION)
+    }
+
+    /// Another account: with rows, the one that only owns, unless that is oneself; where an account can have but one
+    /// row, the one that has none yet.
     pub(crate) fn other_holder(&self) -> Option<usize> {
         let other = |index: &usize| {
             let persona = &self.maker.personas[*index];
             persona.has_rows && persona.uid != self.persona().uid
         };
         let all = 0..self.maker.personas.len();
+        if self.one_each() {
+            let free = |index: &usize| {
+                let persona = &self.maker.personas[*index];
+                !persona.has_rows && !persona.tries && persona.uid.is_some()
+            };
+            return all.clone().find(free);
+        }
         all.clone().filter(other).find(|index| !self.maker.personas[*index].tries).or_else(|| all.clone().find(other))
     }
 

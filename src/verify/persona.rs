@@ -41,7 +41,8 @@ pub fn stable_id(name: &str) -> String {
 }
 
 /// Everyone: each actor of the contract, and for the first that is promised rows of its own (else the first that is a
-/// person, else the first) a second account, whose rows are "other", and one without rows.
+/// person, else the first) a second account, whose rows are "other", one without rows, and a third that neither tries
+/// nor has rows: where an account can have but one, a row can still be given to it.
 pub fn cast(contract: &Contract, catalog: &Catalog) -> Vec<Persona> {
     let mut personas: Vec<Persona> = Vec::new();
     let mut main_person: Option<&Actor> = None;
@@ -61,6 +62,7 @@ pub fn cast(contract: &Contract, catalog: &Catalog) -> Vec<Persona> {
     if let Some(actor) = main_person {
         personas.push(persona(&format!("{}-without-rows", actor.name), actor, true, false, true, catalog));
         personas.push(persona(&format!("second-{}", actor.name), actor, true, true, false, catalog));
+        personas.push(persona(&format!("third-{}", actor.name), actor, true, false, false, catalog));
     }
     personas
 }

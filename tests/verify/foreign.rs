@@ -161,3 +161,27 @@ fn names_that_must_be_quoted_and_types_of_all_kinds() {
            user = ALL"#,
     );
 }
+
+const PROFILES: &str = "CREATE TABLE profiles (id uuid PRIMARY KEY REFERENCES auth.users (id), name text);
+     ALTER TABLE profiles ENABLE ROW LEVEL SECURITY;
+     GRANT SELECT, INSERT, UPDATE, DELETE ON profiles TO authenticated;";
+
+/// An account has one row, under its own id.
+#[test]
+fn a_table_of_profiles() {
+    let tables = "[tables.profiles]\nowner = \"id\"\nuser = ALL";
+    holds(&format!("{PROFILES} CREATE POLICY p ON profiles USING (id = auth.uid());"), tables);
+    leaks(
+        &format!("{PROFILES} CREATE POLICY p ON profiles USING (id = auth.uid()) WITH CHECK (true);"),
+        tables,
+        &["profiles/user/other/insert/plain", "profiles/user/own/update/transfer-bare"],
+    );
+    leaks(
+        &format!(
+            "{PROFILES} CREATE POLICY p ON profiles USING (id = auth.uid());
+             CREATE POLICY u ON profiles FOR UPDATE USING (true) WITH CHECK (true);"
+        ),
+        tables,
+        &["profiles/user/other/update/bare"],
+    );
+}

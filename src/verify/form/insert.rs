@@ -7,7 +7,7 @@ use crate::model::attempt::Outcome;
 use crate::model::failure::Failure;
 use crate::verify::world::WorldKind;
 use crate::verify::world::insert::insert;
-use crate::verify::world::rows::Values;
+use crate::verify::world::rows::{ROWS_EACH, Values};
 
 pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
     if matches!(scene.ownership(), Ownership::None | Ownership::Sql(_)) {
@@ -18,7 +18,7 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
     if scene.persona().uid.is_some()
         && let Some(own) = &own
     {
-        add(scene, plan, Standing::Own, "plain", own, Who::Privileged(scene.persona), None)?;
+        add(scene, plan, Standing::Own, "plain", own, Who::Privileged(scene.persona), scene.taken())?;
     }
     if let Some(other) = scene.other_holder() {
         if let Some(foreign) = hold(scene, |_| Some(other)) {
@@ -47,13 +47,24 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
 
 /// What makes a row belong to `holder(path)` by each path, hanging on different parents so that no pair repeats.
 pub(crate) fn hold(scene: &Scene<'_>, holder: impl Fn(usize) -> Option<usize>) -> Option<Values> {
-    scene
-        .paths()
-        .iter()
-        .enumerate()
-        .map(|(index, path)| scene.maker.hold(path, scene.subject, holder(index)?, index + 1, scene.world))
-        .collect::<Option<Vec<_>>>()
-        .map(|holds| holds.into_iter().flatten().collect())
+    let paths = scene.paths();
+    let on = |shift: usize| {
+        let holds = paths.iter().enumerate().map(|(index, path)| {
+            let number = (index + shift) % ROWS_EACH + 1;
+            scene.maker.hold(path, scene.subject, holder(index)?, number, scene.world)
+        });
+        holds.collect::<Option<Vec<_>>>().map(|holds| holds.into_iter().flatten().collect::<Values>())
+    };
+    let repeats = |hold: &Values| {
+        let rows = scene.world.rows.iter().filter(|row| row.subject == scene.subject);
+        paths.len() > 1
+            && rows.into_iter().any(|row| hold.iter().all(|(name, value)| row.values.get(name) == Some(value)))
+    };
+    let first = on(0)?;
+    if !repeats(&first) {
+        return Some(first);
+    }
+    (1..ROWS_EACH).filter_map(on).find(|hold| !repeats(hold)).or(Some(first))
 }
 
 /// Another's row with each label of each enum, and with true and false: a check may let in what has one of them.
@@ -136,9 +147,9 @@ fn omitted(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
         Standing::Own,
         "owner-omitted",
         &values,
-        Promise::ByControl,
+        if scene.taken().is_some() { Promise::No } else { Promise::ByControl },
         Who::Privileged(scene.persona),
-        None,
+        scene.taken(),
     );
     Ok(())
 }

@@ -95,8 +95,11 @@ fn captures(scene: &Scene<'_>, plan: &mut Plan, standing: Standing, rows: &[(&Ro
         let suffix = if scene.paths().len() > 1 { format!("-{}", path.column()) } else { String::new() };
         let Some(hold) = scene.maker.hold(path, scene.subject, scene.persona, 1, scene.world) else { continue };
         let (by_key, bare) = (format!("capture{suffix}"), format!("capture-bare{suffix}"));
-        assign(scene, plan, standing, &by_key, &hold, Some(rows[0]), rows, privileged, None);
-        assign(scene, plan, standing, &bare, &hold, None, rows, privileged, None);
+        assign(scene, plan, standing, &by_key, &hold, Some(rows[0]), rows, privileged, scene.taken());
+        // Of several rows only the first could be taken, and its key can't be named without being read.
+        if !scene.one_each() {
+            assign(scene, plan, standing, &bare, &hold, None, rows, privileged, scene.taken());
+        }
     }
 }
 

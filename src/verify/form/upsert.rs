@@ -20,6 +20,10 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
     let set = Scene::assignment(&column.name, Some(&constant));
     for (standing, rows) in scene.standings() {
         let (row, key) = rows[0];
+        // There a row under another's key is another's row, which INSERT tells of; one's own can be proposed again.
+        if scene.one_each() && standing != Standing::Own {
+            continue;
+        }
         let Some(values) = proposed(scene, standing, row)? else { continue };
         let columns: Vec<String> = values.keys().cloned().collect();
         let insert = insert_row(scene.table(), &values);
@@ -42,6 +46,9 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
             Some(Who::Privileged(scene.persona).into()),
             None,
         );
+        if scene.one_each() {
+            continue;
+        }
         let mut free = values;
         let fresh = scene.maker.fresh(scene.subject, Some(scene.persona), Values::new(), "free key", scene.world)?;
         free.extend(

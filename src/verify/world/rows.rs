@@ -9,8 +9,8 @@ use crate::model::failure::{Failure, FailureKind};
 use crate::verify::persona::Persona;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How many rows each account has in each table: one with every value, one with NULLs, one as a spare parent.
-const ROWS_EACH: usize = 3;
+/// How many rows each account has in each table, where it can: one with every value, one with NULLs, one as a spare parent.
+pub(crate) const ROWS_EACH: usize = 3;
 
 /// Column -> value; `None` is NULL.
 pub(crate) type Values = BTreeMap<String, Option<String>>;
@@ -155,6 +155,26 @@ impl Maker<'_> {
         hold
     }
 
+    /// Whether an account can have but one row: its id alone is a unique key, as in a table of profiles.
+    pub(crate) fn one_each(&self, subject: usize) -> bool {
+        let direct = |name: &String| {
+            self.paths(subject).iter().any(|path| matches!(path, OwnerPath::Column(column) if column == name))
+        };
+        self.table(subject).uniques.iter().any(|columns| columns.iter().all(direct))
+    }
+
+    /// Whether rows hang on several parents, of one of which an account has but one row: the pairs must last for new rows.
+    fn few_pairs(&self, subject: usize) -> bool {
+        let paths = self.paths(subject);
+        let single = |path: &OwnerPath| match path {
+            OwnerPath::Parent { parent, .. } => {
+                subject_of(self.subjects, parent).is_some_and(|parent| self.one_each(parent))
+            }
+            OwnerPath::Column(_) => false,
+        };
+        paths.len() > 1 && paths.iter().any(single)
+    }
+
     /// The rows to make in a subject: holder, number, and what each hangs on.
     fn wanted(&self, subject: usize, world: &World) -> Vec<(Option<usize>, usize, Hold)> {
         let paths = self.paths(subject);
@@ -182,7 +202,14 @@ impl Maker<'_> {
         for &holder in &holders {
             // The account that only owns: its rows are another's to everyone who tries.
             let labels = if self.personas[holder].tries { 0 } else { labels };
-            for number in 1..=ROWS_EACH + labels {
+            let most = if self.one_each(subject) {
+                1
+            } else if self.few_pairs(subject) {
+                ROWS_EACH - 1
+            } else {
+                ROWS_EACH + labels
+            };
+            for number in 1..=most {
                 if number == ROWS_EACH && crossed.contains(&holder) {
                     continue;
                 }
