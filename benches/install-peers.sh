@@ -28,7 +28,7 @@ from_npm() { # program package
 install() {
     case $1 in
     refinery) from_cargo refinery refinery_cli 0.10.0 postgresql ;;
-    sqlx) from_cargo sqlx sqlx-cli 0.8.6 postgres,rustls ;;
+    sqlx) from_cargo sqlx sqlx-cli 0.9.0 postgres,rustls ;;
     dbmate) from_npm dbmate dbmate ;;
     supabase) from_npm supabase supabase ;;
     sqitch) command -v sqitch >/dev/null || apt-get install -y -qq --no-install-recommends sqitch libdbd-pg-perl postgresql-client ;;
