@@ -123,6 +123,7 @@ fn to_a_version_and_a_plan() {
     let json: serde_json::Value = serde_json::from_str(&status.out).unwrap();
     assert_eq!(json["summary"]["pending"], 2);
     assert_eq!(json["migrations"][0]["state"], "applied");
+    assert_eq!(json["environment"]["history"], "chartchek_meta.refinery_schema_history");
     database.migrate(&project, &["--to", "9"]).failed(2, &["no migration of that version", "the newest is 3"]);
     database.migrate(&project, &[]).succeeded(&["2 applied"]);
     assert_eq!(database.text(HISTORY), "1,2,3");
