@@ -1,5 +1,5 @@
 # One-line targets; CI runs each, so that none rots.
-.PHONY: demo test build fmt lint docs clean
+.PHONY: demo test build fmt lint docs clean bench-migrate
 
 demo:   ## build, and verify ChartChek on a scratch database: migrations, verification, matrix
 	cargo run --quiet --locked -- verify-rls
@@ -19,6 +19,9 @@ lint:   ## clippy, warnings are errors; tests may unwrap and print
 
 docs:   ## rustdoc of every item, warnings are errors
 	RUSTDOCFLAGS=--deny=warnings cargo doc --locked --no-deps --document-private-items
+
+bench-migrate: build  ## migrate beside its peers, those that benches/install-peers.sh installed; ARGS="--write FILE" keeps the table
+	cargo bench --locked --profile dev --bench migrate -- --program $(CURDIR)/target/release/chartchek-db $(ARGS)
 
 clean:  ## what cargo built
 	cargo clean
