@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 #[derive(Parser)]
 struct Args {
     /// Given by `cargo bench`, and not by `cargo test`
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[arg(long = "bench", hide = true)]
+    _bench: bool,
     /// The program to measure
     #[arg(long, default_value = env!("CARGO_BIN_EXE_chartchek-db"))]
     program: PathBuf,
@@ -56,14 +56,17 @@ struct Cell<'a> {
 }
 
 fn main() {
-    let mut args = Args::parse();
-    if !args.bench {
-        (args.files, args.runs, args.late) = (3, 1, 1);
-    }
+    // A test's arguments are filters, and not for this.
+    let measures = std::env::args().any(|argument| argument == "--bench");
+    let args = if measures {
+        Args::parse()
+    } else {
+        Args::parse_from(["migrate", "--files", "3", "--runs", "1", "--late", "1"])
+    };
     let rules = "host all all 127.0.0.1/32 trust\n";
     let (cluster, folder) = (Cluster::with(&Setup { rules, ..Setup::default() }), tempfile::tempdir().unwrap());
     let mut all = peers::all(&args.program, args.files, folder.path());
-    if !args.bench {
+    if !measures {
         all.truncate(1);
     }
     let mut cells: Vec<Cell<'_>> = Vec::new();
