@@ -18,19 +18,22 @@ from_cargo() { # program crate version features
         "$2" --version "$3" --no-default-features --features "$4"
 }
 
-from_npm() { # program package
+from_npm() { # program, which is its package too, and the scope of the packages with the program for each platform
     [ -e "$peers/bin/$1" ] && return
     # Install scripts would download more from elsewhere: without them a package has what its registry has.
-    npm install --silent --no-fund --no-audit --ignore-scripts --prefix "$peers" "$2" || return
-    ln -sf "../node_modules/.bin/$1" "$peers/bin/$1"
+    npm install --silent --no-fund --no-audit --ignore-scripts --prefix "$peers" "$1" || return
+    # The program itself, not the script for Node.js that starts it: that alone takes longer than a migration.
+    local program
+    program=$(find "$peers/node_modules/$2" -type f -path "*/bin/$1" | head -n 1)
+    [ -n "$program" ] && ln -sf "$program" "$peers/bin/$1"
 }
 
 install() {
     case $1 in
     refinery) from_cargo refinery refinery_cli 0.10.0 postgresql ;;
-    sqlx) from_cargo sqlx sqlx-cli 0.8.6 postgres,rustls ;;
-    dbmate) from_npm dbmate dbmate ;;
-    supabase) from_npm supabase supabase ;;
+    sqlx) from_cargo sqlx sqlx-cli 0.9.0 postgres,rustls ;;
+    dbmate) from_npm dbmate @dbmate ;;
+    supabase) from_npm supabase @supabase ;;
     sqitch) command -v sqitch >/dev/null || apt-get install -y -qq --no-install-recommends sqitch libdbd-pg-perl postgresql-client ;;
     *) echo "no such peer: $1" >&2; return 2 ;;
     esac

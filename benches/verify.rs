@@ -34,6 +34,10 @@ struct Run {
 }
 
 fn main() {
+    if !std::env::args().any(|argument| argument == "--bench") {
+        println!("it measures under `make bench-verify` only");
+        return;
+    }
     let release = if cfg!(debug_assertions) { "dev" } else { "release" };
     println!(
         "chartchek-db {} ({release} build), {RUNS} runs each: median (least to most)\n",

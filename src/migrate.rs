@@ -21,6 +21,7 @@ pub use baseline::baseline;
 pub use file::{MigrationFile, load};
 pub use history::{SCHEMA as HISTORY_SCHEMA, Server};
 pub use lock::Holder;
+pub use mend::Mending;
 pub use naming::{NewFile, Renaming, new_file, next_file, renumber};
 pub use new_values::EarlyUse;
 pub use plan::{Plan, plan};

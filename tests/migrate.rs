@@ -12,6 +12,8 @@ mod cluster;
 mod engines;
 #[path = "migrate/failing.rs"]
 mod failing;
+#[path = "migrate/leftovers.rs"]
+mod leftovers;
 #[path = "migrate/locking.rs"]
 mod locking;
 #[path = "migrate/mending.rs"]

@@ -31,7 +31,7 @@ status=0
 run() { cargo test --locked --no-fail-fast "$@" 2>&1 | tee -a "$log"; local code=${PIPESTATUS[0]}; [ "$code" = 0 ] || status=$code; }
 
 if found_postgres; then
-    run --lib --bins --tests
+    run --all-targets
 else
     files=() with_local=()
     for file in tests/*.rs; do

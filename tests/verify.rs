@@ -1,6 +1,7 @@
 //! verify-rls on the project's own schema: it holds, every planted fault is noticed, and a target is left as it was.
 
 #[path = "support/cluster.rs"]
+#[expect(dead_code, reason = "shared with tests that use all of it")]
 mod cluster;
 #[path = "verify/faults.rs"]
 mod faults;

@@ -37,8 +37,8 @@ pub(crate) struct Args {
     /// How long to wait for the migration lock and for tables' locks, in seconds; 0 tries once
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     lock_wait: u32,
-    /// Mend what a CREATE INDEX CONCURRENTLY left whose client died: drop the invalid index that a pending file names and
-    /// build it anew; where the index is whole and what the file makes, record the file
+    /// Mend what CREATE INDEX, DROP INDEX or REINDEX CONCURRENTLY left whose client died: drop the invalid indexes of a
+    /// pending file and run it; where its work is done already, record it
     #[arg(long, conflicts_with_all = ["plan", "baseline"])]
     mend: bool,
     /// Print DETAIL and quoted values of errors, which may be values of rows
@@ -139,10 +139,8 @@ impl Told {
                     file.file_name()
                 ));
             }
-            Event::Mended { file, index, dropped } => {
-                let what =
-                    if *dropped { "was INVALID and is dropped" } else { "is there already: not run, only recorded" };
-                output.line(&format!("  mended   {}: index {index} {what}", file.file_name()));
+            Event::Mended { file, index, how } => {
+                output.line(&format!("  mended   {}: index {index} {}", file.file_name(), how.words()));
             }
             Event::Applied { file, elapsed } => output.line(&row("applied", file.file_name(), Some(*elapsed))),
         }

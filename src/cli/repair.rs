@@ -4,8 +4,10 @@ use crate::cli::args::{ConnectionArgs, ProjectArgs};
 use crate::cli::exit::Exit;
 use crate::cli::migrate::{Told, header, open};
 use crate::cli::output::Output;
+use crate::cli::status::Format;
 use crate::contract::project;
 use crate::migrate::{self, Difference, Differences, Identity, State};
+use serde_json::json;
 use std::time::Duration;
 
 /// Flags.
@@ -25,6 +27,9 @@ pub(crate) struct Args {
     /// How long to wait for the migration lock, in seconds; 0 tries once
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     lock_wait: u32,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
 }
 
 pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
@@ -32,23 +37,24 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     let files = migrate::load(&project)?;
     let session = open(&args.connection).await?;
     let endpoint = session.endpoint().clone();
-    let left = if args.accept.is_empty() {
-        let differences = migrate::differences(&session, &files).await?;
-        output.print(&header(&endpoint, &differences.server, &project));
-        differences
+    let (accepted, left) = if args.accept.is_empty() {
+        (Vec::new(), migrate::differences(&session, &files).await?)
     } else {
         let mut told = Told::default();
         let wait = Duration::from_secs(args.lock_wait.into());
-        let (accepted, left) =
-            migrate::accept(&session, &files, &args.accept, wait, &mut |event| told.tell(event, output)).await?;
-        output.print(&header(&endpoint, &left.server, &project));
-        for difference in &accepted {
-            output.print(&before_and_after(difference));
-        }
-        left
+        migrate::accept(&session, &files, &args.accept, wait, &mut |event| told.tell(event, output)).await?
     };
     session.close().await;
-    output.print(&shown(&left));
+    match args.format {
+        Format::Human => {
+            output.print(&header(&endpoint, &left.server, &project));
+            for difference in &accepted {
+                output.print(&before_and_after(difference));
+            }
+            output.print(&shown(&left));
+        }
+        Format::Json => output.line(&json(&accepted, &left, &endpoint.to_string(), &project.describe())),
+    }
     Ok(if left.list.is_empty() { Exit::Clean } else { Exit::Findings })
 }
 
@@ -89,6 +95,43 @@ fn shown(differences: &Differences) -> String {
         count => format!("{count} versions differ; `migrate` will refuse until files and history agree\n"),
     });
     text
+}
+
+fn json(accepted: &[Difference], left: &Differences, database: &str, project: &str) -> String {
+    // As text: JSON's readers round whole numbers of 64 bits.
+    let side = |side: &Option<Identity>| {
+        side.as_ref().map(|one| json!({ "name": one.name, "checksum": one.checksum.to_string() }))
+    };
+    let entry = |difference: &Difference| {
+        json!({
+            "version": difference.version,
+            "file": difference.file,
+            "state": difference.state.word(),
+            "applied_on": difference.applied_on,
+            "recorded": side(&difference.recorded),
+            "found": side(&difference.found),
+        })
+    };
+    let differences = left.list.iter().map(|difference| {
+        let mut document = entry(difference);
+        document["remedy"] = difference.remedy(left.next).into();
+        document
+    });
+    let document = json!({
+        "version": 1,
+        "command": "repair",
+        "environment": {
+            "database": database,
+            "server": left.server.version,
+            "role": left.server.role,
+            "history": left.history,
+            "project": project,
+        },
+        "summary": { "recorded": left.recorded, "accepted": accepted.len(), "differences": left.list.len() },
+        "accepted": accepted.iter().map(entry).collect::<Vec<_>>(),
+        "differences": differences.collect::<Vec<_>>(),
+    });
+    format!("{document:#}")
 }
 
 fn identity(identity: &Identity) -> String {

@@ -10,6 +10,9 @@ use serde_json::json;
 
 /// Flags.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The exit code is 0 whatever is found. With --exit-code it is 0 where all is applied and nothing differs, else 1:\nin CI it fails a release whose migrations were not run.\n\nExamples:\n  chartchek-db status                  what is applied, pending, late, changed and missing\n  chartchek-db status --exit-code      the same, as a check"
+)]
 pub(crate) struct Args {
     #[command(flatten)]
     connection: ConnectionArgs,
@@ -25,7 +28,7 @@ pub(crate) struct Args {
 
 /// How to print.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// A table for people
     Human,
     /// JSON, version 1
@@ -66,7 +69,7 @@ fn human(status: &Status) -> String {
         .collect();
     text.push_str(&counts.join(", "));
     text.push_str(if [State::Late, State::Changed, State::Missing].iter().any(|state| status.count(*state) > 0) {
-        "; `migrate` will refuse until files and history agree\n"
+        "; `migrate` will refuse until files and history agree; next: chartchek-db repair\n"
     } else if status.count(State::Pending) > 0 {
         "; next: chartchek-db migrate\n"
     } else {
@@ -97,6 +100,7 @@ fn json(status: &Status, database: &str, project: &str) -> String {
             "database": database,
             "server": status.server.version,
             "role": status.server.role,
+            "history": status.history,
             "project": project,
         },
         "summary": counts,

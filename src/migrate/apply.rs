@@ -5,23 +5,24 @@ use crate::db::session::Session;
 use crate::migrate::file::{self, MigrationFile};
 use crate::migrate::history::Server;
 use crate::migrate::lock::{self, Holder};
+use crate::migrate::mend::Mending;
 use crate::migrate::{history, plan, runner};
 use crate::model::failure::Failure;
 use std::time::{Duration, Instant};
 
-/// How to apply.
+/// Mending to apply.
 #[derive(Debug, Clone)]
 pub struct ApplyOptions {
     /// The last version to apply; all without it.
     pub to: Option<i32>,
-    /// How long to wait for the migration lock, and for the locks of tables.
+    /// Mending long to wait for the migration lock, and for the locks of tables.
     pub lock_wait: Duration,
-    /// How long one try of a file may wait for a table's lock, and hold up those who queue behind it.
+    /// Mending long one try of a file may wait for a table's lock, and hold up those who queue behind it.
     pub lock_timeout: Duration,
     /// Whether errors show DETAIL and quoted values, which may be rows'.
     pub show_detail: bool,
-    /// Whether what a CREATE INDEX CONCURRENTLY left whose client died is mended: an invalid index is dropped, a whole
-    /// one is recorded.
+    /// Whether what a statement with CONCURRENTLY left whose client died is mended: an invalid index is dropped, work
+    /// that is done is recorded.
     pub mend: bool,
 }
 
@@ -45,9 +46,9 @@ pub enum Event<'a> {
     Looked {
         /// The server.
         server: &'a Server,
-        /// How many files are applied.
+        /// Mending many files are applied.
         applied: usize,
-        /// How many are about to be.
+        /// Mending many are about to be.
         pending: usize,
     },
     /// Another session holds the migration lock.
@@ -68,7 +69,7 @@ pub enum Event<'a> {
         file: &'a MigrationFile,
         /// Sessions that hold locks on tables.
         holders: &'a [Holder],
-        /// How many tries were made.
+        /// Mending many tries were made.
         tries: u32,
     },
     /// What an earlier run of a file left was mended.
@@ -77,14 +78,14 @@ pub enum Event<'a> {
         file: &'a MigrationFile,
         /// The index.
         index: &'a str,
-        /// Whether it was dropped, to be built anew; else it was whole, and the file does not run.
-        dropped: bool,
+        /// What came of it.
+        how: Mending,
     },
     /// A file is applied and recorded.
     Applied {
         /// The file.
         file: &'a MigrationFile,
-        /// How long it took.
+        /// Mending long it took.
         elapsed: Duration,
     },
 }
@@ -96,7 +97,7 @@ pub struct FileTime {
     pub file: String,
     /// Its version.
     pub version: i32,
-    /// How long it took.
+    /// Mending long it took.
     pub elapsed: Duration,
 }
 
@@ -105,11 +106,11 @@ pub struct FileTime {
 pub struct Summary {
     /// The files that this run applied.
     pub applied: Vec<FileTime>,
-    /// How many were applied before.
+    /// Mending many were applied before.
     pub before: usize,
-    /// How many are still pending, beyond the version asked for.
+    /// Mending many are still pending, beyond the version asked for.
     pub beyond: usize,
-    /// How long all of it took.
+    /// Mending long all of it took.
     pub elapsed: Duration,
 }
 

@@ -256,7 +256,7 @@ pub(crate) fn outside(failure: Failure, invalid: &[String]) -> Failure {
             .help(format!("if it is this file's, drop it and run `migrate` again: drop index concurrently {index};"));
     }
     if !invalid.is_empty() {
-        failure = failure.help("`chartchek-db migrate --mend` drops the one that the file names, and goes on");
+        failure = failure.help("`chartchek-db migrate --mend` drops what the file left, and goes on");
     }
     failure
 }

@@ -118,9 +118,10 @@ pub(crate) async fn look(session: &Session) -> Result<Look, Failure> {
     Ok(look)
 }
 
-/// What reads a history table.
+/// What reads a history table, by version. The table's own column is named: the bare name is that of the text that is
+/// selected, where 10 comes before 9.
 fn select(table: &str) -> String {
-    format!("SELECT version::text, name, applied_on, checksum FROM {table} ORDER BY version")
+    format!("SELECT h.version::text, h.name, h.applied_on, h.checksum FROM {table} h ORDER BY h.version")
 }
 
 /// The look, and refinery_cli's table: its name, and whether it is open.

@@ -41,6 +41,8 @@ pub struct Difference {
 pub struct Differences {
     /// The server.
     pub server: Server,
+    /// The history table, with its schema; `None` where there is none yet.
+    pub history: Option<String>,
     /// How many migrations the history holds.
     pub recorded: usize,
     /// The next version that no file and no row has.
@@ -96,6 +98,7 @@ fn made(files: &[MigrationFile], look: &Look) -> Differences {
         .collect();
     Differences {
         server: look.server.clone(),
+        history: look.rows.as_ref().map(|_| look.table.clone()),
         recorded: rows.len(),
         next: newest.into_iter().flatten().max().unwrap_or(0).saturating_add(1),
         list,

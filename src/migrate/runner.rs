@@ -9,7 +9,7 @@ use crate::migrate::diagnose::{self, Prefix, Progress};
 use crate::migrate::file::MigrationFile;
 use crate::migrate::history::{self, Look};
 use crate::migrate::lock::{self, Holder};
-use crate::migrate::mend::{self, Mended};
+use crate::migrate::mend;
 use crate::migrate::plan::Plan;
 use crate::migrate::sql::{self, Script};
 use crate::model::failure::{Failure, FailureKind};
@@ -227,14 +227,11 @@ impl Applier<'_> {
             return Err(self.diagnose(file, &Script::default(), error, &prefix));
         }
         let runs = match mend::mend(self.session, file, self.options.mend).await {
-            Ok(Mended::Nothing) => true,
-            Ok(Mended::Dropped(index)) => {
-                (self.on_event)(&Event::Mended { file, index: &index, dropped: true });
-                true
-            }
-            Ok(Mended::There(index)) => {
-                (self.on_event)(&Event::Mended { file, index: &index, dropped: false });
-                false
+            Ok(mended) => {
+                for (index, how) in &mended {
+                    (self.on_event)(&Event::Mended { file, index, how: *how });
+                }
+                mended.iter().all(|(_, how)| how.runs())
             }
             Err(failure) => {
                 // Where this fails too the connection is gone, and its settings with it.

@@ -98,7 +98,8 @@ fn words(node: &SyntaxNode, count: usize) -> Vec<String> {
         .collect()
 }
 
-fn has(node: &SyntaxNode, kind: SyntaxKind) -> bool {
+/// Whether a part of that kind stands in it.
+pub(crate) fn has(node: &SyntaxNode, kind: SyntaxKind) -> bool {
     node.descendants_with_tokens().any(|element| element.kind() == kind)
 }
 

@@ -19,6 +19,27 @@ fn the_own_migrations_are_applied_once() {
 }
 
 #[test]
+fn versions_are_numbers_from_the_tenth_on_too() {
+    let database = Database::plain();
+    let project = Project::new(&[]);
+    for version in (1..=12).chain([100]) {
+        // One that could be run again without an error of its own.
+        project.write(&format!("V{version}__x.sql"), &format!("create table if not exists x{version} (i int)"));
+    }
+    database.migrate(&project, &[]).succeeded(&["13 applied"]);
+    database.migrate(&project, &[]).succeeded(&["nothing to do: 13 applied before"]);
+    let status = |parts: &[&str]| run("status", &database.url("postgres"), &project, &["--exit-code"]).succeeded(parts);
+    status(&["13 applied, 0 pending"]);
+    project.write("V101__y.sql", "create table y (i int)");
+    database.migrate(&project, &[]).succeeded(&["applied  V101__y.sql", "1 applied", "13 before"]);
+    status(&["14 applied, 0 pending"]);
+    // Behind the newest by number, and before it by text.
+    project.write("V20__late.sql", "create table late (i int)");
+    database.migrate(&project, &[]).failed(2, &["V20__late.sql comes late: version 101 is applied already"]);
+    run("repair", &database.url("postgres"), &project, &["--accept", "20"]).failed(2, &["V102__late.sql"]);
+}
+
+#[test]
 fn nobody_else_may_touch_the_history() {
     let database = Database::supabase();
     database.migrate(&Project::new(&[("V1__a.sql", "create table a (i int)")]), &[]).succeeded(&[]);
@@ -123,6 +144,7 @@ fn to_a_version_and_a_plan() {
     let json: serde_json::Value = serde_json::from_str(&status.out).unwrap();
     assert_eq!(json["summary"]["pending"], 2);
     assert_eq!(json["migrations"][0]["state"], "applied");
+    assert_eq!(json["environment"]["history"], "chartchek_meta.refinery_schema_history");
     database.migrate(&project, &["--to", "9"]).failed(2, &["no migration of that version", "the newest is 3"]);
     database.migrate(&project, &[]).succeeded(&["2 applied"]);
     assert_eq!(database.text(HISTORY), "1,2,3");

@@ -18,7 +18,7 @@ fn project(index: &str) -> Project {
 }
 
 #[track_caller]
-fn until(database: &Database, sql: &str, expected: &str) {
+pub(crate) fn until(database: &Database, sql: &str, expected: &str) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while database.text(sql) != expected {
         assert!(Instant::now() < deadline, "{sql} is {}, not {expected}", database.text(sql));

@@ -97,7 +97,7 @@ fn a_history_that_the_files_do_not_fit() {
     project.write("V2__b.sql", "create table b (i int)");
     database.migrate(&project, &[]).failed(2, &["V2__b.sql comes late", "version 3 is applied"]);
     let status = run("status", &database.url("postgres"), &project, &[]);
-    status.succeeded(&["late     V2__b.sql", "1 late", "will refuse"]);
+    status.succeeded(&["late     V2__b.sql", "1 late", "will refuse", "next: chartchek-db repair"]);
     project.remove("V2__b.sql");
     project.remove("V3__c.sql");
     database.migrate(&project, &[]).failed(2, &["V3__c is applied, but its file is missing"]);

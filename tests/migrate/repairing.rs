@@ -61,6 +61,35 @@ fn differences_are_shown_and_nothing_is_changed() {
 }
 
 #[test]
+fn differences_and_what_was_accepted_as_json() {
+    let (database, project) = differing();
+    let json = |ran: &Ran| -> serde_json::Value {
+        serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {}{}", ran.out, ran.err))
+    };
+    let ran = repair(&database, &project, &["--format", "json"]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    let found = json(&ran);
+    assert_eq!((&found["version"], &found["command"]), (&1.into(), &"repair".into()));
+    assert_eq!(found["environment"]["history"], "chartchek_meta.refinery_schema_history");
+    assert_eq!(found["summary"], serde_json::json!({ "recorded": 4, "accepted": 0, "differences": 4 }));
+    let states: Vec<_> =
+        found["differences"].as_array().unwrap().iter().map(|one| one["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["late", "changed", "changed", "missing"]);
+    let changed = &found["differences"][1];
+    assert_eq!(changed["version"], 3);
+    assert_eq!(changed["recorded"]["checksum"], checksum(&database, 3));
+    assert_ne!(changed["found"]["checksum"], changed["recorded"]["checksum"]);
+    assert_eq!(changed["remedy"], "chartchek-db repair --accept 3");
+    assert_eq!(found["differences"][3]["found"], serde_json::Value::Null);
+    assert!(found["differences"][0]["remedy"].as_str().unwrap().starts_with("mv "), "{}", found["differences"][0]);
+
+    let found = json(&repair(&database, &project, &["--format", "json", "--accept", "4"]));
+    assert_eq!(found["summary"], serde_json::json!({ "recorded": 4, "accepted": 1, "differences": 3 }));
+    assert_eq!(found["accepted"][0]["recorded"]["name"], "d");
+    assert_eq!(found["accepted"][0]["found"]["name"], "dd");
+}
+
+#[test]
 fn nothing_differs_before_and_after_the_first_migration() {
     let database = Database::plain();
     let project = Project::new(&[("V1__a.sql", "create table a (i int)")]);

@@ -26,3 +26,17 @@ fn nothing_to_do_is_one_round_trip_and_a_file_is_one_more() {
     }
     assert_eq!(proxied(&database, &project), 3 + 5);
 }
+
+#[test]
+fn a_history_that_refinery_cli_began_costs_one_round_trip_more_a_look() {
+    let database = Database::plain();
+    let project = Project::new(&[("V1__a.sql", "create table a (i int)")]);
+    database.migrate(&project, &[]).succeeded(&[]);
+    // Where refinery_cli keeps it.
+    database.run("ALTER TABLE chartchek_meta.refinery_schema_history SET SCHEMA public; DROP SCHEMA chartchek_meta");
+    assert_eq!(proxied(&database, &project), 2);
+    project.write("V2__b.sql", "create table b (i int)");
+    assert_eq!(proxied(&database, &project), 4 + 2);
+    assert_eq!(database.text("SELECT string_agg(version::text, ',') FROM public.refinery_schema_history"), "1,2");
+    assert_eq!(database.text("SELECT to_regnamespace('chartchek_meta') IS NULL"), "t");
+}

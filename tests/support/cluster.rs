@@ -83,7 +83,7 @@ impl Cluster {
     /// Waits until the server answers; false where its port was taken.
     fn ready(&mut self) -> bool {
         let deadline = Instant::now() + Duration::from_secs(60);
-        while !self.psql("postgres", "SELECT 1").status.success() {
+        while !self.psql("postgres", "postgres", "SELECT 1").status.success() {
             let ended = self.process.try_wait().unwrap();
             let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
             if ended.is_some() && log.contains("already in use") {
@@ -116,9 +116,9 @@ impl Cluster {
         format!("host={} port={} user={role} dbname={database}", self.folder.path().display(), self.port)
     }
 
-    fn psql(&self, role: &str, sql: &str) -> Output {
+    fn psql(&self, database: &str, role: &str, sql: &str) -> Output {
         let mut psql = Command::new(program("psql"));
-        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", role, "-d", "postgres", "-h"]);
+        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", role, "-d", database, "-h"]);
         psql.arg(self.folder.path()).args(["-p", &self.port.to_string(), "-c", sql]).env_remove("PGOPTIONS");
         psql.output().unwrap()
     }
@@ -128,11 +128,14 @@ impl Cluster {
         self.sql_as("postgres", sql)
     }
 
+    /// Runs SQL as superuser in a database and gives what it prints.
+    pub(crate) fn sql_in(&self, database: &str, sql: &str) -> String {
+        said(self.psql(database, "postgres", sql), sql)
+    }
+
     /// Runs SQL as a role and gives what it prints.
     pub(crate) fn sql_as(&self, role: &str, sql: &str) -> String {
-        let output = self.psql(role, sql);
-        assert!(output.status.success(), "{}\n{sql}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
+        said(self.psql("postgres", role, sql), sql)
     }
 
     /// Everything in the database as pg_dump writes it, roles included; without sequences' values, which no rollback
@@ -157,6 +160,11 @@ impl Drop for Cluster {
         let _sent = Command::new("kill").args(["-INT", &self.process.id().to_string()]).status();
         let _ended = self.process.wait();
     }
+}
+
+fn said(output: Output, sql: &str) -> String {
+    assert!(output.status.success(), "{}\n{sql}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// Gives a file or folder to whoever owns clusters.
