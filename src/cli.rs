@@ -4,6 +4,7 @@ pub mod args;
 mod dev;
 mod drift;
 pub mod exit;
+mod interrupt;
 mod migrate;
 mod new;
 mod output;
@@ -14,6 +15,7 @@ mod verify_rls;
 
 use clap::Parser;
 use exit::Exit;
+use interrupt::Interrupts;
 use output::Output;
 use std::process::ExitCode;
 
@@ -66,9 +68,10 @@ pub fn main() -> ExitCode {
         Err(error) => return output.error(&anyhow::anyhow!("the asynchronous runtime did not start: {error}")).into(),
     };
     let result = runtime.block_on(async {
+        let interrupts = Interrupts::new();
         tokio::select! {
-            result = run(cli.command, &output) => result,
-            _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+            result = run(cli.command, &output, &interrupts) => result,
+            () = interrupts.end(&output) => Ok(Exit::Interrupted),
         }
     });
     // A name that is still being looked up must not hold the process back.
@@ -79,9 +82,9 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command, output: &Output) -> anyhow::Result<Exit> {
+async fn run(command: Command, output: &Output, interrupts: &Interrupts) -> anyhow::Result<Exit> {
     match command {
-        Command::Migrate(args) => migrate::run(args, output).await,
+        Command::Migrate(args) => migrate::run(args, output, interrupts).await,
         Command::Status(args) => status::run(args, output).await,
         Command::Repair(args) => repair::run(args, output).await,
         Command::New(args) => new::run(&args, output),
