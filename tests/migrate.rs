@@ -5,10 +5,14 @@
 mod applying;
 #[path = "migrate/baseline.rs"]
 mod baseline;
+#[path = "migrate/cut.rs"]
+mod cut;
 #[path = "migrate/engines.rs"]
 mod engines;
 #[path = "migrate/failing.rs"]
 mod failing;
+#[path = "migrate/killed.rs"]
+mod killed;
 #[path = "migrate/locking.rs"]
 mod locking;
 #[path = "migrate/mending.rs"]

@@ -125,6 +125,26 @@ impl Database {
         database
     }
 
+    /// A copy of a database that nobody is connected to.
+    pub(crate) fn copy(of: &Self) -> Self {
+        let name = format!("d{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let copy = format!("CREATE DATABASE {name} OWNER owner TEMPLATE {}", of.name);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        // 55006: a connection that has just ended is still counted, or another copy is being made.
+        while let Err(error) = rows(&of.server.settings("postgres", "postgres"), &copy) {
+            assert!(error.code().is_some_and(|code| code.code() == "55006"), "{error:?}");
+            assert!(Instant::now() < deadline, "{error:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Self { server: of.server.clone(), name }
+    }
+
+    /// Drops it, which costs what many databases would: every checkpoint and start.
+    pub(crate) fn remove(self) {
+        rows(&self.server.settings("postgres", "postgres"), &format!("DROP DATABASE {} WITH (FORCE)", self.name))
+            .unwrap();
+    }
+
     /// The connection string of a role.
     pub(crate) fn url(&self, user: &str) -> String {
         self.server.settings(&self.name, user)
@@ -305,7 +325,8 @@ pub(crate) fn ran(output: std::process::Output) -> Ran {
     }
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+/// For what must be waited for.
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
