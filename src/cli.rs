@@ -70,8 +70,10 @@ pub fn main() -> ExitCode {
     let result = runtime.block_on(async {
         let interrupts = Interrupts::new();
         tokio::select! {
-            result = run(cli.command, &output, &interrupts) => result,
+            // First, so that it listens before anything is begun.
+            biased;
             () = interrupts.end(&output) => Ok(Exit::Interrupted),
+            result = run(cli.command, &output, &interrupts) => result,
         }
     });
     // A name that is still being looked up must not hold the process back.

@@ -11,6 +11,8 @@ mod cut;
 mod engines;
 #[path = "migrate/failing.rs"]
 mod failing;
+#[path = "migrate/interrupted.rs"]
+mod interrupted;
 #[path = "migrate/killed.rs"]
 mod killed;
 #[path = "migrate/locking.rs"]

@@ -19,7 +19,7 @@ pub(crate) const HELD: &str = "EXISTS (SELECT FROM pg_catalog.pg_locks WHERE loc
 /// statements, so that SET LOCAL warns of no missing transaction.)
 const NOTICES: &str = "SET LOCAL client_connection_check_interval = 500; SELECT";
 /// How long giving the lock back may take: a server that does not answer gives it back when it notices by itself.
-const RELEASE: Duration = Duration::from_secs(5);
+const RELEASE: Duration = Duration::from_secs(2);
 /// The SQLSTATE that [`guard`] raises.
 pub(crate) const NOT_HELD: &str = "CDB01";
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// How long the server may take to answer once it is asked to cancel.
-const GRACE: Duration = Duration::from_secs(10);
+const GRACE: Duration = Duration::from_secs(5);
 
 /// What a run listens to; by default nobody speaks.
 #[derive(Debug, Clone, Default)]

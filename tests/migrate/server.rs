@@ -27,13 +27,22 @@ const ROLES: &str = "
     CREATE ROLE locked LOGIN PASSWORD 'the-right-one';";
 
 struct Server {
-    process: Child,
+    process: Mutex<Child>,
     folder: tempfile::TempDir,
+    /// A part of it that lies on a small disk of its own.
+    disk: Option<PathBuf>,
 }
 
 /// One server for all tests that run at the same time; the last one ends it.
 static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
 static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// What lies on a small disk.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Small {
+    Data,
+    Wal,
+}
 
 impl Server {
     fn shared() -> Arc<Self> {
@@ -41,54 +50,58 @@ impl Server {
         if let Some(server) = shared.upgrade() {
             return server;
         }
-        let server = Arc::new(Self::start());
+        let server = Arc::new(Self::start(None).unwrap());
         *shared = Arc::downgrade(&server);
         server
     }
 
     /// Starts one, and panics where there is none to start: a test that can't run has not passed.
-    fn start() -> Self {
-        let bin = binaries();
+    ///
+    /// # Errors
+    /// Why there can't be a small disk here.
+    fn start(small: Option<Small>) -> Result<Self, String> {
         let folder = tempfile::tempdir().unwrap();
         let user = unprivileged();
         if let Some((uid, gid)) = user {
             chown(folder.path(), Some(uid), Some(gid)).unwrap();
         }
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
-        let data = folder.path().join("data");
-        let command = |program: &str| {
-            let mut command = Command::new(bin.join(program));
-            command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
-            if let Some((uid, gid)) = user {
-                command.uid(uid).gid(gid);
-            }
-            command
+        let (data, wal) = (folder.path().join("data"), folder.path().join("wal"));
+        let disk = match small {
+            None => None,
+            Some(Small::Data) => Some(mounted(&data, "96m", user)?),
+            Some(Small::Wal) => Some(mounted(&wal, "40m", user)?),
         };
-        let made = command("initdb")
-            .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "-D"])
-            .arg(&data)
-            .status();
-        assert!(made.unwrap().success(), "initdb failed");
+        let mut initdb = command("initdb");
+        initdb.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "-D"]).arg(&data);
+        if small.is_some() {
+            initdb.arg("--waldir").arg(&wal);
+        }
+        assert!(initdb.status().unwrap().success(), "initdb failed");
         let rules = data.join("pg_hba.conf");
         let trusted = std::fs::read_to_string(&rules).unwrap();
         std::fs::write(&rules, format!("local all locked scram-sha-256\n{trusted}")).unwrap();
-        let socket = folder.path().display().to_string();
-        let process = command("postgres")
-            .arg("-D")
-            .arg(&data)
-            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200"])
-            .args(["-c", &format!("unix_socket_directories={socket}")])
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let server = Self { process, folder };
+        let server = Self { process: Mutex::new(launch(folder.path())), folder, disk };
+        server.ready();
+        rows(&server.settings("postgres", "postgres"), ROLES).unwrap();
+        Ok(server)
+    }
+
+    fn ready(&self) {
         let deadline = Instant::now() + Duration::from_secs(60);
-        while let Err(error) = rows(&server.settings("postgres", "postgres"), "SELECT 1") {
+        while let Err(error) = rows(&self.settings("postgres", "postgres"), "SELECT 1") {
             assert!(Instant::now() < deadline, "the server did not start: {error}");
             std::thread::sleep(Duration::from_millis(20));
         }
-        rows(&server.settings("postgres", "postgres"), ROLES).unwrap();
-        server
+    }
+
+    /// Ends the server with a signal and starts it again.
+    fn restart(&self, signal: &str) {
+        let mut process = self.process.lock().unwrap();
+        let _gone_already = Command::new("kill").args([signal, &process.id().to_string()]).status();
+        process.wait().unwrap();
+        *process = launch(self.folder.path());
+        self.ready();
     }
 
     fn settings(&self, database: &str, user: &str) -> String {
@@ -98,8 +111,56 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ended = Command::new("kill").args(["-QUIT", &self.process.id().to_string()]).status();
-        let _ended = self.process.wait();
+        let process = self.process.get_mut().unwrap();
+        let _ended = Command::new("kill").args(["-QUIT", &process.id().to_string()]).status();
+        let _ended = process.wait();
+        if let Some(disk) = &self.disk {
+            // Lazily: a process of the server's may end late.
+            let _unmounted = Command::new("umount").arg("-l").arg(disk).status();
+        }
+    }
+}
+
+/// A program of the server, as whoever owns it.
+fn command(program: &str) -> Command {
+    let mut command = Command::new(binaries().join(program));
+    command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
+    if let Some((uid, gid)) = unprivileged() {
+        command.uid(uid).gid(gid);
+    }
+    command
+}
+
+fn launch(folder: &Path) -> Child {
+    let mut postgres = command("postgres");
+    postgres.arg("-D").arg(folder.join("data"));
+    postgres.args([
+        "-c",
+        "listen_addresses=",
+        "-c",
+        "fsync=off",
+        "-c",
+        "max_connections=200",
+        "-c",
+        "max_prepared_transactions=4",
+    ]);
+    postgres.args(["-c", &format!("unix_socket_directories={}", folder.display())]);
+    postgres.stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// A disk in memory of this size; only root can have one.
+///
+/// # Errors
+/// Why not.
+fn mounted(at: &Path, size: &str, user: Option<(u32, u32)>) -> Result<PathBuf, String> {
+    let (uid, gid) = user.ok_or("only root can mount a small disk")?;
+    std::fs::create_dir(at).unwrap();
+    let options = format!("size={size},uid={uid},gid={gid},mode=0700");
+    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(at).output();
+    match mount {
+        Ok(output) if output.status.success() => Ok(at.to_owned()),
+        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -116,6 +177,27 @@ impl Database {
         let name = format!("d{}", NEXT.fetch_add(1, Ordering::Relaxed));
         rows(&server.settings("postgres", "postgres"), &format!("CREATE DATABASE {name} OWNER owner")).unwrap();
         Self { server, name }
+    }
+
+    /// An empty database on a server of its own, a part of which may lie on a small disk.
+    ///
+    /// # Errors
+    /// Why there can't be a small disk here.
+    pub(crate) fn alone(small: Option<Small>) -> Result<Self, String> {
+        let server = Arc::new(Server::start(small)?);
+        Ok(Self { server, name: "postgres".to_owned() })
+    }
+
+    /// Ends the server with a signal and starts it again.
+    pub(crate) fn restart(&self, signal: &str) {
+        self.server.restart(signal);
+    }
+
+    /// Gives the small disk room.
+    pub(crate) fn room(&self) {
+        let disk = self.server.disk.as_ref().unwrap();
+        let done = Command::new("mount").args(["-o", "remount,size=1g"]).arg(disk).status();
+        assert!(done.unwrap().success());
     }
 
     /// One that looks like Supabase.
