@@ -5,6 +5,7 @@ mod contract;
 mod dev;
 mod drift;
 pub mod exit;
+mod interrupt;
 mod migrate;
 mod new;
 mod output;
@@ -15,6 +16,7 @@ mod verify_rls;
 
 use clap::Parser;
 use exit::Exit;
+use interrupt::Interrupts;
 use output::Output;
 use std::process::ExitCode;
 
@@ -69,9 +71,12 @@ pub fn main() -> ExitCode {
         Err(error) => return output.error(&anyhow::anyhow!("the asynchronous runtime did not start: {error}")).into(),
     };
     let result = runtime.block_on(async {
+        let interrupts = Interrupts::new();
         tokio::select! {
-            result = run(cli.command, &output) => result,
-            _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+            // First, so that it listens before anything is begun.
+            biased;
+            () = interrupts.end(&output) => Ok(Exit::Interrupted),
+            result = run(cli.command, &output, &interrupts) => result,
         }
     });
     // A name that is still being looked up must not hold the process back.
@@ -82,9 +87,9 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command, output: &Output) -> anyhow::Result<Exit> {
+async fn run(command: Command, output: &Output, interrupts: &Interrupts) -> anyhow::Result<Exit> {
     match command {
-        Command::Migrate(args) => migrate::run(args, output).await,
+        Command::Migrate(args) => migrate::run(args, output, interrupts).await,
         Command::Status(args) => status::run(args, output).await,
         Command::Repair(args) => repair::run(args, output).await,
         Command::New(args) => new::run(&args, output),

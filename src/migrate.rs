@@ -3,6 +3,7 @@
 
 mod apply;
 mod baseline;
+mod blockers;
 mod diagnose;
 mod file;
 mod history;
@@ -15,9 +16,11 @@ mod repair;
 mod runner;
 mod sql;
 mod status;
+mod stop;
 
 pub use apply::{ApplyOptions, Event, FileTime, Summary, apply, apply_all};
 pub use baseline::baseline;
+pub use blockers::Blockers;
 pub use file::{MigrationFile, load};
 pub use history::{SCHEMA as HISTORY_SCHEMA, Server};
 pub use lock::Holder;
@@ -29,3 +32,4 @@ pub use repair::{Difference, Differences, Identity, accept, differences};
 pub use sql::{Script, Statement};
 pub(crate) use sql::{check as check_script, parse as parse_script};
 pub use status::{Entry, State, Status, status};
+pub use stop::Stop;

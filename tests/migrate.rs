@@ -8,12 +8,22 @@ mod baseline;
 #[path = "support/cluster.rs"]
 #[expect(dead_code, reason = "shared with tests that use all of it")]
 mod cluster;
+#[path = "migrate/cut.rs"]
+mod cut;
 #[path = "migrate/engines.rs"]
 mod engines;
 #[path = "migrate/failing.rs"]
 mod failing;
+#[path = "migrate/interrupted.rs"]
+mod interrupted;
+#[path = "migrate/killed.rs"]
+mod killed;
 #[path = "migrate/leftovers.rs"]
 mod leftovers;
+#[path = "support/load.rs"]
+mod load;
+#[path = "migrate/loaded.rs"]
+mod loaded;
 #[path = "migrate/locking.rs"]
 mod locking;
 #[path = "migrate/mending.rs"]

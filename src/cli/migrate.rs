@@ -4,6 +4,7 @@ mod baseline;
 
 use crate::cli::args::{ConnectionArgs, ProjectArgs};
 use crate::cli::exit::Exit;
+use crate::cli::interrupt::Interrupts;
 use crate::cli::output::Output;
 use crate::contract::project::{self, Project};
 use crate::db::conninfo::Conninfo;
@@ -37,6 +38,10 @@ pub(crate) struct Args {
     /// How long to wait for the migration lock and for tables' locks, in seconds; 0 tries once
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     lock_wait: u32,
+    /// How long one statement may run, in seconds; 0 is no limit. Without it the role's own statement_timeout holds, and
+    /// CREATE INDEX CONCURRENTLY and its like have no limit
+    #[arg(long, value_name = "SECONDS", conflicts_with_all = ["plan", "baseline"])]
+    statement_timeout: Option<u32>,
     /// Mend what CREATE INDEX, DROP INDEX or REINDEX CONCURRENTLY left whose client died: drop the invalid indexes of a
     /// pending file and run it; where its work is done already, record it
     #[arg(long, conflicts_with_all = ["plan", "baseline"])]
@@ -46,14 +51,15 @@ pub(crate) struct Args {
     show_detail: bool,
 }
 
-pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
+pub(crate) async fn run(args: Args, output: &Output, interrupts: &Interrupts) -> anyhow::Result<Exit> {
     let project = project::find(args.project.project.as_deref(), args.project.embedded)?;
     let files = migrate::load(&project)?;
     let mut session = open(&args.connection).await?;
-    let options = ApplyOptions {
+    let mut options = ApplyOptions {
         to: args.to,
         lock_wait: Duration::from_secs(args.lock_wait.into()),
         show_detail: args.show_detail,
+        statement_timeout: args.statement_timeout.map(|seconds| Duration::from_secs(seconds.into())),
         mend: args.mend,
         ..ApplyOptions::default()
     };
@@ -63,6 +69,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     } else if args.plan {
         plan(&session, &project, &files, args.to, output).await.map(|()| Exit::Clean)
     } else {
+        options.stop = interrupts.listen();
         apply(&mut session, &project, &files, &options, output).await.map(|()| Exit::Clean)
     };
     if done.is_ok() {
@@ -129,15 +136,25 @@ impl Told {
                 }
             }
             Event::Applying { file } => tracing::info!(file = file.file_name(), "applying"),
-            Event::Blocked { file, holders, tries } => {
-                let who = match holders {
+            Event::Blocked { file, blockers, tries } => {
+                let because = if blockers.named { "because of" } else { "perhaps because of" };
+                let who = match blockers.holders.as_slice() {
                     [] => "someone who is gone by now".to_owned(),
-                    [first, ..] => first.to_string(),
+                    [first, ..] => format!("{first}, which this would end: {}", first.end()),
                 };
                 output.note(&format!(
-                    "{} did not get a table's lock (try {tries}), perhaps because of {who}; it was rolled back and is tried again",
+                    "{} did not get a table's lock (try {tries}), {because} {who}\nit was rolled back and is tried again",
                     file.file_name()
                 ));
+            }
+            Event::Waits { file, holders } => {
+                for holder in holders.iter().take(5) {
+                    output.note(&format!(
+                        "{} waits for {holder}, which this would end: {}",
+                        file.file_name(),
+                        holder.end()
+                    ));
+                }
             }
             Event::Mended { file, index, how } => {
                 output.line(&format!("  mended   {}: index {index} {}", file.file_name(), how.words()));

@@ -6,7 +6,7 @@
 mod diagnose;
 
 use crate::db::conninfo::Conninfo;
-use crate::db::session::{Endpoint, Session};
+use crate::db::session::{Endpoint, Origin, Session};
 use crate::db::tls::{Connector, SslMode};
 use crate::model::failure::Failure;
 use diagnose::Fault;
@@ -84,9 +84,18 @@ async fn within<F: Future>(conninfo: &Conninfo, work: F) -> Option<F::Output> {
 /// One address. The outer error is one that no other address could mend.
 async fn attempt(conninfo: &Conninfo, address: &Address) -> Result<Result<Session, Fault>, Failure> {
     let mut config = conninfo.client_config();
-    match address {
-        Address::Socket(folder) => config.host(folder),
-        Address::Tcp(ip) => config.host(conninfo.host()).hostaddr(*ip),
+    // A second connection must meet the same server.
+    let pinned;
+    let conninfo = match address {
+        Address::Socket(folder) => {
+            config.host(folder);
+            conninfo
+        }
+        Address::Tcp(ip) => {
+            config.host(conninfo.host()).hostaddr(*ip);
+            pinned = conninfo.with_hostaddr(*ip);
+            &pinned
+        }
     };
     if conninfo.tls().direct {
         config.ssl_negotiation(SslNegotiation::Direct);
@@ -118,14 +127,14 @@ async fn attempt(conninfo: &Conninfo, address: &Address) -> Result<Result<Sessio
 async fn plain(conninfo: &Conninfo, mut config: Config) -> Result<Session, Fault> {
     config.ssl_mode(Offer::Disable).ssl_negotiation(SslNegotiation::Postgres);
     let (client, connection) = open(conninfo, &config, NoTls).await?;
-    Ok(session(conninfo, client, connection, false))
+    Ok(session(conninfo, client, connection, None))
 }
 
 /// One attempt with TLS, or where the server has none and `offer` allows it, without.
 async fn tls(conninfo: &Conninfo, mut config: Config, offer: Offer, connector: &Connector) -> Result<Session, Fault> {
     config.ssl_mode(offer);
     let (client, connection) = open(conninfo, &config, connector.clone()).await?;
-    Ok(session(conninfo, client, connection, connector.begun()))
+    Ok(session(conninfo, client, connection, Some(connector)))
 }
 
 type Opened<T> = (Client, Connection<Socket, <T as MakeTlsConnect<Socket>>::Stream>);
@@ -137,8 +146,13 @@ async fn open<T: MakeTlsConnect<Socket>>(conninfo: &Conninfo, config: &Config, t
     }
 }
 
-/// Starts the task that drives the connection.
-fn session<S>(conninfo: &Conninfo, client: Client, connection: Connection<Socket, S>, tls: bool) -> Session
+/// Starts the task that drives the connection; `tls` is what was offered.
+fn session<S>(
+    conninfo: &Conninfo,
+    client: Client,
+    connection: Connection<Socket, S>,
+    tls: Option<&Connector>,
+) -> Session
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -147,9 +161,10 @@ where
         port: conninfo.port(),
         database: conninfo.database().to_owned(),
         user: conninfo.user().to_owned(),
-        tls,
+        tls: tls.is_some_and(Connector::begun),
     };
-    Session::new(client, tokio::spawn(drive(connection)), endpoint)
+    let origin = Origin { conninfo: conninfo.clone(), tls: tls.cloned() };
+    Session::new(client, tokio::spawn(drive(connection)), endpoint, origin)
 }
 
 /// Moves the connection's messages until it ends, and logs what the server says unasked.

@@ -171,6 +171,12 @@ impl Conninfo {
         Self { application_name: name.to_owned(), ..self.clone() }
     }
 
+    /// The same at this address, whatever else the host's name stands for.
+    #[must_use]
+    pub(crate) fn with_hostaddr(&self, address: IpAddr) -> Self {
+        Self { hostaddr: Some(address), ..self.clone() }
+    }
+
     /// The address to connect to, where it is not to be looked up by the host's name.
     pub(crate) fn hostaddr(&self) -> Option<IpAddr> {
         self.hostaddr

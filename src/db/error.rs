@@ -36,12 +36,14 @@ pub struct DbError {
     pub constraint: Option<String>,
     /// The table that the server names.
     pub table: Option<String>,
+    /// Whether the server ended the connection with it: severity FATAL or PANIC.
+    pub fatal: bool,
 }
 
 impl DbError {
     /// Whether the connection itself is gone, as opposed to a statement having failed.
     pub fn is_connection(&self) -> bool {
-        self.code.is_empty() || self.code.starts_with("08") || self.code.starts_with("57P")
+        self.fatal || self.code.is_empty() || self.code.starts_with("08") || self.code.starts_with("57P")
     }
 
     /// The failure to report where no caller knows better: rights and connection are `Connection`, the rest
@@ -50,7 +52,7 @@ impl DbError {
         let kind = match self.code.as_str() {
             "" | "42501" | "25006" | "28P01" | "28000" | "3D000" => FailureKind::Connection,
             "55P03" => FailureKind::Lock,
-            code if code.starts_with("08") || code.starts_with("57P") => FailureKind::Connection,
+            _ if self.is_connection() => FailureKind::Connection,
             _ => FailureKind::Inconclusive,
         };
         let mut failure = Failure::new(kind, what).note(self.to_string());
@@ -76,7 +78,7 @@ impl std::error::Error for DbError {}
 
 impl From<tokio_postgres::Error> for DbError {
     fn from(error: tokio_postgres::Error) -> Self {
-        use tokio_postgres::error::ErrorPosition as Position;
+        use tokio_postgres::error::{ErrorPosition as Position, Severity};
         let Some(db) = error.as_db_error() else {
             let mut message = error.to_string();
             let mut source = std::error::Error::source(&error);
@@ -103,6 +105,7 @@ impl From<tokio_postgres::Error> for DbError {
             }),
             constraint: db.constraint().map(str::to_owned),
             table: db.table().map(str::to_owned),
+            fatal: matches!(db.parsed_severity(), Some(Severity::Fatal | Severity::Panic)),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! One connection to a server: batches in one round trip, single statements through the extended protocol.
 
+use crate::db::conninfo::Conninfo;
 use crate::db::error::DbError;
+use crate::db::tls::Connector;
 use futures::{StreamExt, TryStreamExt, pin_mut};
 use std::any::Any;
 use tokio::task::JoinHandle;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, SimpleQueryMessage};
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 pub use tokio_postgres::Row;
 
@@ -56,20 +58,34 @@ pub struct BatchError {
     pub error: DbError,
 }
 
+/// How the connection was made: for a second one, and for a request to cancel.
+pub(crate) struct Origin {
+    /// Where to, at the address that answered.
+    pub(crate) conninfo: Conninfo,
+    /// The TLS that was offered.
+    pub(crate) tls: Option<Connector>,
+}
+
 /// An open connection. Futures that are polled together are pipelined: no round trip is waited for between them.
-#[derive(Debug)]
 pub struct Session {
     client: Client,
     driver: JoinHandle<()>,
     endpoint: Endpoint,
+    origin: Origin,
     /// What is given back when the session ends: an engine's only connection.
     held: Option<Box<dyn Any + Send + Sync>>,
 }
 
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
+}
+
 impl Session {
     /// Wraps a connected client and the task that drives its connection.
-    pub(crate) fn new(client: Client, driver: JoinHandle<()>, endpoint: Endpoint) -> Self {
-        Self { client, driver, endpoint, held: None }
+    pub(crate) fn new(client: Client, driver: JoinHandle<()>, endpoint: Endpoint, origin: Origin) -> Self {
+        Self { client, driver, endpoint, origin, held: None }
     }
 
     /// Keeps `guard` for as long as the session lives.
@@ -81,6 +97,28 @@ impl Session {
     /// Where this session is connected.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// What another connection to the same server is made from; none where this is an engine's only one.
+    pub(crate) fn beside(&self) -> Option<&Conninfo> {
+        self.held.is_none().then_some(&self.origin.conninfo)
+    }
+
+    /// Asks the server to cancel what runs here now, over a connection of the request's own. Whether that helped is seen
+    /// by what runs; where this is an engine's only connection nothing is asked.
+    ///
+    /// # Errors
+    /// The request did not reach the server.
+    pub(crate) async fn cancel(&self) -> Result<(), DbError> {
+        if self.held.is_some() {
+            return Ok(());
+        }
+        let token = self.client.cancel_token();
+        match &self.origin.tls {
+            Some(connector) => token.cancel_query(connector.clone()).await?,
+            None => token.cancel_query(NoTls).await?,
+        }
+        Ok(())
     }
 
     /// Whether the connection is gone.

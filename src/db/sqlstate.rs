@@ -10,6 +10,8 @@ pub const UNIQUE_VIOLATION: &str = "23505";
 pub const LOCK_NOT_AVAILABLE: &str = "55P03";
 /// query_canceled: statement_timeout, or a cancel request.
 pub const QUERY_CANCELED: &str = "57014";
+/// disk_full.
+pub const DISK_FULL: &str = "53100";
 /// in_failed_sql_transaction: an earlier statement of the transaction failed.
 pub const IN_FAILED_TRANSACTION: &str = "25P02";
 /// read_only_sql_transaction: a standby, or `default_transaction_read_only`.

@@ -2,10 +2,12 @@
 
 use crate::contract::project::Project;
 use crate::db::session::Session;
+use crate::migrate::blockers::Blockers;
 use crate::migrate::file::{self, MigrationFile};
 use crate::migrate::history::Server;
 use crate::migrate::lock::{self, Holder};
 use crate::migrate::mend::Mending;
+use crate::migrate::stop::Stop;
 use crate::migrate::{history, plan, runner};
 use crate::model::failure::Failure;
 use std::time::{Duration, Instant};
@@ -15,26 +17,33 @@ use std::time::{Duration, Instant};
 pub struct ApplyOptions {
     /// The last version to apply; all without it.
     pub to: Option<i32>,
-    /// Mending long to wait for the migration lock, and for the locks of tables.
+    /// How long to wait for the migration lock, and for the locks of tables.
     pub lock_wait: Duration,
-    /// Mending long one try of a file may wait for a table's lock, and hold up those who queue behind it.
+    /// How long one try of a file may wait for a table's lock, and hold up those who queue behind it.
     pub lock_timeout: Duration,
+    /// How long one statement may run, 0 for ever; without it the role's own limit holds, and what runs without a
+    /// transaction has none.
+    pub statement_timeout: Option<Duration>,
     /// Whether errors show DETAIL and quoted values, which may be rows'.
     pub show_detail: bool,
     /// Whether what a statement with CONCURRENTLY left whose client died is mended: an invalid index is dropped, work
     /// that is done is recorded.
     pub mend: bool,
+    /// Who may end the run early.
+    pub stop: Stop,
 }
 
 impl Default for ApplyOptions {
-    /// All versions, 60 s for locks in tries of 3 s, no values in errors, nothing mended.
+    /// All versions, 60 s for locks in tries of 3 s, no values in errors, nothing mended, nobody who ends it early.
     fn default() -> Self {
         Self {
             to: None,
             lock_wait: Duration::from_secs(60),
             lock_timeout: Duration::from_secs(3),
+            statement_timeout: None,
             show_detail: false,
             mend: false,
+            stop: Stop::default(),
         }
     }
 }
@@ -46,9 +55,9 @@ pub enum Event<'a> {
     Looked {
         /// The server.
         server: &'a Server,
-        /// Mending many files are applied.
+        /// How many files are applied.
         applied: usize,
-        /// Mending many are about to be.
+        /// How many are about to be.
         pending: usize,
     },
     /// Another session holds the migration lock.
@@ -67,10 +76,17 @@ pub enum Event<'a> {
     Blocked {
         /// The file.
         file: &'a MigrationFile,
-        /// Sessions that hold locks on tables.
-        holders: &'a [Holder],
-        /// Mending many tries were made.
+        /// Who was in its way.
+        blockers: &'a Blockers,
+        /// How many tries were made.
         tries: u32,
+    },
+    /// A file that runs without a transaction waits for others, for as long as they take.
+    Waits {
+        /// The file.
+        file: &'a MigrationFile,
+        /// Whom it waits for.
+        holders: &'a [Holder],
     },
     /// What an earlier run of a file left was mended.
     Mended {
@@ -85,7 +101,7 @@ pub enum Event<'a> {
     Applied {
         /// The file.
         file: &'a MigrationFile,
-        /// Mending long it took.
+        /// How long it took.
         elapsed: Duration,
     },
 }
@@ -97,7 +113,7 @@ pub struct FileTime {
     pub file: String,
     /// Its version.
     pub version: i32,
-    /// Mending long it took.
+    /// How long it took.
     pub elapsed: Duration,
 }
 
@@ -106,11 +122,11 @@ pub struct FileTime {
 pub struct Summary {
     /// The files that this run applied.
     pub applied: Vec<FileTime>,
-    /// Mending many were applied before.
+    /// How many were applied before.
     pub before: usize,
-    /// Mending many are still pending, beyond the version asked for.
+    /// How many are still pending, beyond the version asked for.
     pub beyond: usize,
-    /// Mending long all of it took.
+    /// How long all of it took.
     pub elapsed: Duration,
 }
 
@@ -119,7 +135,7 @@ pub struct Summary {
 ///
 /// # Errors
 /// Files and history disagree or a file must not run (usage, nothing was applied); no lock in time (lock); a file
-/// failed (migration: it left nothing behind, those before it stay); not enough rights, read-only (connection).
+/// failed (migration: it left nothing behind, those before it stay); told to stop (interrupted); not enough rights, read-only (connection).
 pub async fn apply(
     session: &mut Session,
     files: &[MigrationFile],
@@ -140,7 +156,7 @@ pub async fn apply(
     look.server.refuse_read_only(|failure| {
         failure.note(format!("{} migrations are pending, the first is {}", first.pending.len(), next.source().path))
     })?;
-    let look = lock::acquire(session, options.lock_wait, on_event).await?;
+    let look = lock::acquire(session, options.lock_wait, &options.stop, on_event).await?;
     let done = match plan::make(files, &look, options.to) {
         Ok(plan) if plan.pending.is_empty() => Ok(nothing(&plan)),
         Ok(plan) => {

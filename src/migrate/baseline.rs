@@ -32,7 +32,7 @@ pub async fn baseline(
     refuse_history(&look)?;
     on_event(&Event::Looked { server: &look.server, applied: 0, pending: pending.len() });
     look.server.refuse_read_only(|failure| failure.note("nothing was recorded"))?;
-    let look = lock::acquire(session, options.lock_wait, on_event).await?;
+    let look = lock::acquire(session, options.lock_wait, &options.stop, on_event).await?;
     let done = async {
         refuse_history(&look)?;
         if !check(session).await? {
@@ -64,7 +64,7 @@ async fn record(
     options: &ApplyOptions,
 ) -> Result<(), Failure> {
     let (table, inserts) = runner::records(files).await?;
-    let mut statements = look.begin(options.lock_timeout);
+    let mut statements = look.begin(options.lock_timeout, None);
     statements.extend(look.creation(&table));
     statements.extend(inserts);
     statements.push("COMMIT".to_owned());

@@ -4,6 +4,7 @@ use crate::db::error::{DbError, ErrorPosition};
 use crate::db::session::BatchError;
 use crate::db::sqlstate;
 use crate::migrate::apply::FileTime;
+use crate::migrate::blockers::Blockers;
 use crate::migrate::file::{self, MigrationFile};
 use crate::migrate::history;
 use crate::migrate::lock::{self, Holder};
@@ -118,6 +119,7 @@ fn described(mut failure: Failure, error: &DbError, show_detail: bool) -> Failur
             failure = failure.note(format!("in {line}"));
         }
     }
+    failure = limited(failure, error);
     if error.code == sqlstate::INSUFFICIENT_PRIVILEGE {
         failure = failure.help("connect as the role that owns the tables, or grant it what is missing");
     }
@@ -125,6 +127,60 @@ fn described(mut failure: Failure, error: &DbError, show_detail: bool) -> Failur
         Some(hint) => failure.help(hint),
         None => failure,
     }
+}
+
+/// Adds what to do where a limit was reached: the disk's, or the time's.
+fn limited(failure: Failure, error: &DbError) -> Failure {
+    match error.code.as_str() {
+        sqlstate::DISK_FULL => failure
+            .note("the server's disk is full")
+            .help("free space there, or give it a larger disk; then run `migrate` again, which goes on with this file"),
+        // The code is the same for both; the words are not translated where they differ.
+        sqlstate::QUERY_CANCELED if error.message.contains("user request") => {
+            failure.note("someone else cancelled it: pg_cancel_backend, or an administrator's tool")
+        }
+        sqlstate::QUERY_CANCELED => failure.note("it ran for longer than statement_timeout allows").help(
+            "give it more time: --statement-timeout SECONDS, where 0 is no limit; or do the work in smaller steps",
+        ),
+        _ => failure,
+    }
+}
+
+/// Adds whom a statement waited for when its time was up.
+pub(crate) fn waited(failure: Failure, holders: &[Holder]) -> Failure {
+    holders.iter().take(5).fold(failure, |failure, holder| {
+        failure
+            .note(format!("when its time was up it waited for {holder}"))
+            .help(format!("to end that, rolling its work back: {}", holder.end()))
+    })
+}
+
+/// For a run that was told to stop before it began the next file.
+pub(crate) fn stopped(progress: &Progress<'_>) -> Failure {
+    let next = progress.waiting.first().map_or("", |file| file.source().path.as_str());
+    again(told(Failure::new(FailureKind::Interrupted, format!("interrupted before {next} ran")), progress))
+}
+
+/// For a run that was told to stop while `file` ran, and whose statement was cancelled; `inside` is a transaction, which
+/// is rolled back.
+pub(crate) fn interrupted(file: &MigrationFile, inside: bool, progress: &Progress<'_>) -> Failure {
+    let mut failure = Failure::new(FailureKind::Interrupted, format!("interrupted while {} ran", file.source().path));
+    if inside {
+        failure = failure.note("the file was rolled back: it left nothing behind");
+    }
+    again(told(failure, progress))
+}
+
+/// For a run that was told to stop, and a server that did not answer that.
+pub(crate) fn unanswered(file: &MigrationFile, progress: &Progress<'_>) -> Failure {
+    let failure = Failure::new(FailureKind::Interrupted, format!("interrupted while {} ran", file.source().path))
+        .note("the server did not answer the request to cancel it")
+        .help("`chartchek-db status` tells whether it was applied");
+    again(told(failure, progress))
+}
+
+fn again(failure: Failure) -> Failure {
+    failure.help("run `migrate` again: it goes on where this run stopped")
 }
 
 /// Adds which files were applied and which not.
@@ -221,7 +277,7 @@ fn ours(path: &str, error: DbError, progress: &Progress<'_>) -> Failure {
                 "{} is made with the first migration: connect as the database's owner, or: grant create on database … to …;",
                 history::TABLE
             )),
-        _ => error.clone().into_failure("cannot begin a migration"),
+        _ => limited(error.clone().into_failure("cannot begin a migration"), &error),
     };
     told(failure, progress)
 }
@@ -232,16 +288,17 @@ fn lost(path: &str, error: DbError, progress: &Progress<'_>) -> Failure {
         .note(error.to_string())
         .note("the file is either applied and recorded, or rolled back: never half")
         .help("`chartchek-db status` tells which; then run `migrate` again");
-    told(failure, progress)
+    told(limited(failure, &error), progress)
 }
 
 /// For a file that never got a table's lock.
-pub(crate) fn blocked(failure: Failure, holders: &[Holder]) -> Failure {
+pub(crate) fn blocked(failure: Failure, blockers: &Blockers) -> Failure {
     let mut failure = failure;
-    for holder in holders.iter().take(5) {
+    let what = if blockers.named { "blocked by" } else { "holds locks on tables" };
+    for holder in blockers.holders.iter().take(5) {
         failure = failure
-            .note(format!("holds locks on tables: {holder}"))
-            .help(format!("to end it, rolling its work back: select pg_terminate_backend({});", holder.pid));
+            .note(format!("{what}: {holder}"))
+            .help(format!("to end it, rolling its work back: {}", holder.end()));
     }
     failure.help("run `migrate` again when the table is less busy, or with a longer --lock-wait")
 }

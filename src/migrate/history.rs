@@ -71,8 +71,10 @@ pub(crate) struct Look {
     /// The session's `role` setting, and what was SET in it: what a file's own SETs are undone to.
     role_setting: String,
     settings: Vec<(String, String)>,
-    /// Whether the server can notice within a statement that its client has gone.
-    notices_gone_clients: bool,
+    /// The backend.
+    pub(crate) pid: i32,
+    /// Whether the server can notice within a statement that its client has gone; known once the lock is held.
+    pub(crate) notices_gone_clients: bool,
     /// Whether this backend holds the migration lock.
     pub(crate) holds_lock: bool,
 }
@@ -89,7 +91,7 @@ pub(crate) async fn look(session: &Session) -> Result<Look, Failure> {
            CASE WHEN pg_catalog.pg_is_in_recovery() THEN 'standby' \
                 WHEN pg_catalog.current_setting('default_transaction_read_only')::boolean THEN 'default' END, \
            (pg_catalog.to_regnamespace('{SCHEMA}') IS NOT NULL)::text, pg_catalog.current_setting('role'), \
-           ({})::text, (pg_catalog.version() ~ 'linux.*compiled by gcc')::text, {}; \
+           ({})::text, pg_catalog.pg_backend_pid()::text, {}; \
          SELECT 'role', rolname::text FROM pg_catalog.pg_roles \
            WHERE rolname IN ('anon', 'authenticated', 'service_role'); \
          SELECT 'setting', name, setting FROM pg_catalog.pg_settings \
@@ -145,7 +147,8 @@ fn read(facts: &[Vec<Option<String>>], rows: Option<Vec<Row>>) -> Option<(Look, 
         schema: text(server, 4)? == "true",
         role_setting: text(server, 5)?,
         holds_lock: text(server, 6)? == "true",
-        notices_gone_clients: text(server, 7)? == "true",
+        pid: text(server, 7)?.parse().ok()?,
+        notices_gone_clients: false,
         api_roles: of("role").filter_map(|row| text(row, 1)).map(|role| quote::identifier(&role)).collect(),
         settings: of("setting").filter_map(|row| Some((text(row, 1)?, text(row, 2)?))).collect(),
     };
@@ -184,16 +187,22 @@ impl Look {
         elsewhere::told(failure, &self.table)
     }
 
-    /// The statements that begin a file's transaction: short waits for locks, and an end with the client. Without the
-    /// second a file whose `migrate` was interrupted runs on. PostgreSQL refuses the setting where the platform can't do
-    /// it, and on those it is left out.
-    pub(crate) fn begin(&self, lock_timeout: Duration) -> Vec<String> {
+    /// The statements that begin a file's transaction: short waits for locks, a limit for each statement where one is
+    /// given, and an end with the client.
+    pub(crate) fn begin(&self, lock_timeout: Duration, statement_timeout: Option<Duration>) -> Vec<String> {
         let mut statements = vec!["BEGIN".to_owned(), format!("SET LOCAL lock_timeout = {}", lock_timeout.as_millis())];
-        if self.notices_gone_clients {
-            statements.push("SET LOCAL client_connection_check_interval = 500".to_owned());
+        if let Some(limit) = statement_timeout {
+            statements.push(format!("SET LOCAL statement_timeout = {}", limit.as_millis()));
         }
+        statements.extend(self.end_with_client("SET LOCAL"));
         statements.push(lock::guard());
         statements
+    }
+
+    /// The statement by which the server looks twice a second whether its client is there: else what runs when a
+    /// `migrate` is killed runs on, and holds the migration lock. Nothing where the server's platform can't.
+    pub(crate) fn end_with_client(&self, set: &str) -> Option<String> {
+        self.notices_gone_clients.then(|| format!("{set} client_connection_check_interval = 500"))
     }
 
     /// The statements that undo a file's SETs, so that none leaks into the history's INSERT or the next file.

@@ -3,7 +3,9 @@
 use crate::db::error::DbError;
 use crate::db::session::Session;
 use crate::migrate::apply::Event;
+use crate::migrate::blockers;
 use crate::migrate::history::{self, Look};
+use crate::migrate::stop::Stop;
 use crate::model::failure::{Failure, FailureKind};
 use rand::Rng;
 use std::time::{Duration, Instant};
@@ -13,6 +15,11 @@ const KEY: i64 = 0x6368_6172_7463_686b;
 /// An expression: whether this backend holds the lock. pg_locks shows a bigint key as its two halves.
 pub(crate) const HELD: &str = "EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' \
     AND pid = pg_catalog.pg_backend_pid() AND classid = 1667785074 AND objid = 1952671851 AND objsubid = 1 AND granted)";
+/// A message of no effect that fails where the server can't notice within a statement that its client has gone. (Of two
+/// statements, so that SET LOCAL warns of no missing transaction.)
+const NOTICES: &str = "SET LOCAL client_connection_check_interval = 500; SELECT";
+/// How long giving the lock back may take: a server that does not answer gives it back when it notices by itself.
+const RELEASE: Duration = Duration::from_secs(2);
 /// The SQLSTATE that [`guard`] raises.
 pub(crate) const NOT_HELD: &str = "CDB01";
 
@@ -27,19 +34,43 @@ pub struct Holder {
     pub state: String,
     /// For how long it has been connected, or in its transaction.
     pub age: Duration,
+    /// The first words of what it runs or ran last, without values; empty where nobody asked, or may not see it.
+    pub query: String,
 }
 
 impl std::fmt::Display for Holder {
-    /// `pid 123 (psql, idle in transaction, for 12 s)`.
+    /// `pid 123 (psql, idle in transaction, for 12 s; query: select * from t)`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.pid == 0 {
+            return f.write_str("a prepared transaction, which pg_prepared_xacts shows");
+        }
         write!(f, "pid {} (", self.pid)?;
         for part in [&self.application, &self.state] {
             if !part.is_empty() {
                 write!(f, "{part}, ")?;
             }
         }
-        write!(f, "for {} s)", self.age.as_secs())
+        write!(f, "for {} s", self.age.as_secs())?;
+        if !self.query.is_empty() {
+            write!(f, "; query: {}", self.query)?;
+        }
+        f.write_str(")")
     }
+}
+
+impl Holder {
+    /// The statement that ends it and rolls its work back.
+    pub fn end(&self) -> String {
+        if self.pid == 0 {
+            return "rollback prepared '…'; with a gid of: select gid from pg_prepared_xacts;".to_owned();
+        }
+        format!("select pg_terminate_backend({});", self.pid)
+    }
+}
+
+/// [`HELD`] for the backend `pid`.
+pub(crate) fn held_by(pid: &str) -> String {
+    HELD.replace("pg_catalog.pg_backend_pid()", pid)
 }
 
 /// A statement that fails unless this backend holds the lock: through a transaction pooler each transaction may meet
@@ -56,10 +87,11 @@ pub(crate) fn guard() -> String {
 /// would wait for it in turn.
 ///
 /// # Errors
-/// The lock was not had in time (kind lock); a transaction pooler stands between (kind connection); the server's.
+/// The lock was not had in time (kind lock); told to stop (interrupted); a transaction pooler stands between (kind connection); the server's.
 pub(crate) async fn acquire(
     session: &Session,
     wait: Duration,
+    stop: &Stop,
     on_event: &mut (dyn FnMut(&Event<'_>) + Send),
 ) -> Result<Look, Failure> {
     let started = Instant::now();
@@ -68,12 +100,16 @@ pub(crate) async fn acquire(
         "SELECT CASE WHEN {HELD} THEN 'before' WHEN pg_catalog.pg_try_advisory_lock({KEY}) THEN 'taken' ELSE 'busy' END"
     );
     loop {
-        let (taken, look) = futures::join!(session.text_rows(&attempt), history::look(session));
+        let (taken, notices, look) =
+            futures::join!(session.text_rows(&attempt), session.batch(NOTICES), history::look(session));
         let taken = taken.map_err(|error| error.into_failure("cannot take the migration lock"))?;
         match taken.first().and_then(|row| row.first()).and_then(Option::as_deref) {
             Some("before") => return Err(pooled()),
             Some("taken") => match look {
-                Ok(look) if look.holds_lock => return Ok(look),
+                Ok(mut look) if look.holds_lock => {
+                    look.notices_gone_clients = notices.is_ok();
+                    return Ok(look);
+                }
                 Ok(_) => return Err(pooled()),
                 Err(failure) => {
                     release(session).await;
@@ -84,20 +120,29 @@ pub(crate) async fn acquire(
         }
         let holder = holder(session).await.map_err(|error| error.into_failure("cannot see who holds the lock"))?;
         let waited = started.elapsed();
+        if stop.is_asked() {
+            return Err(interrupted(holder.as_ref()));
+        }
         if waited >= wait {
             return Err(busy(holder.as_ref(), waited));
         }
         on_event(&Event::Waiting { holder: holder.as_ref(), waited });
         let jittered = pause.mul_f64(rand::rng().random_range(0.5..1.0));
-        tokio::time::sleep(jittered.min(wait.saturating_sub(waited))).await;
+        tokio::select! {
+            () = tokio::time::sleep(jittered.min(wait.saturating_sub(waited))) => {}
+            () = stop.asked() => {}
+        }
         pause = (pause * 3 / 2).min(Duration::from_secs(1));
     }
 }
 
 /// Gives the lock back. Where that fails the connection is gone, and the lock with it.
 pub(crate) async fn release(session: &Session) {
-    if let Err(error) = session.batch(&format!("SELECT pg_catalog.pg_advisory_unlock({KEY})")).await {
-        tracing::debug!(%error, "the migration lock was not given back");
+    let unlock = format!("SELECT pg_catalog.pg_advisory_unlock({KEY})");
+    match tokio::time::timeout(RELEASE, session.batch(&unlock)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "the migration lock was not given back"),
+        Err(_) => tracing::debug!("the migration lock was not given back: no answer"),
     }
 }
 
@@ -115,7 +160,7 @@ async fn holder(session: &Session) -> Result<Option<Holder>, DbError> {
     Ok(holders(&rows).into_iter().next())
 }
 
-/// Reads rows of pid, application name, state, seconds.
+/// Reads rows of pid, application name, state, seconds, and the query where there is one.
 pub(crate) fn holders(rows: &[Vec<Option<String>>]) -> Vec<Holder> {
     let text = |row: &[Option<String>], index: usize| row.get(index).cloned().flatten().unwrap_or_default();
     rows.iter()
@@ -125,6 +170,7 @@ pub(crate) fn holders(rows: &[Vec<Option<String>>]) -> Vec<Holder> {
                 application: text(row, 1),
                 state: text(row, 2),
                 age: Duration::from_secs(text(row, 3).parse().unwrap_or(0)),
+                query: blockers::first_words(&text(row, 4)),
             })
         })
         .collect()
@@ -140,11 +186,17 @@ fn busy(holder: Option<&Holder>, waited: Duration) -> Failure {
         Some(holder) => failure
             .note(format!("held by {holder}"))
             .help("wait for it to end, or give more time with --lock-wait SECONDS")
-            .help(format!(
-                "if it hangs, end it; its transaction rolls back: select pg_terminate_backend({});",
-                holder.pid
-            )),
+            .help(format!("if it hangs, end it; its transaction rolls back: {}", holder.end())),
         None => failure.note("it was given back at the very end").help("run the command again"),
+    }
+}
+
+fn interrupted(holder: Option<&Holder>) -> Failure {
+    let failure = Failure::new(FailureKind::Interrupted, "interrupted while waiting for the migration lock")
+        .note("nothing was applied");
+    match holder {
+        Some(holder) => failure.note(format!("held by {holder}")),
+        None => failure,
     }
 }
 

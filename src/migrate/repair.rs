@@ -7,6 +7,7 @@ use crate::migrate::file::MigrationFile;
 use crate::migrate::history::{self, Look, Row, Server};
 use crate::migrate::lock;
 use crate::migrate::status::{Entry, State, compare};
+use crate::migrate::stop::Stop;
 use crate::model::failure::{Failure, FailureKind};
 use std::time::Duration;
 
@@ -76,7 +77,7 @@ pub async fn accept(
     // What is refused anyway is refused without waiting for a lock.
     chosen(&made(files, &look), files, versions)?;
     look.server.refuse_read_only(|failure| failure.note("nothing was written"))?;
-    let look = lock::acquire(session, lock_wait, on_event).await?;
+    let look = lock::acquire(session, lock_wait, &Stop::default(), on_event).await?;
     let done = match chosen(&made(files, &look), files, versions) {
         Ok(accepted) => match write(session, &accepted, &look.table).await {
             Ok(()) => history::look(session).await.map(|look| (accepted, made(files, &look))),

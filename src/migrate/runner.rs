@@ -1,10 +1,10 @@
 //! Runs files through refinery: refinery decides what to run and writes the history's lines, this adapter decides how
 //! they reach the server.
 
-use crate::db::quote;
 use crate::db::session::{BatchError, Session};
 use crate::db::sqlstate;
 use crate::migrate::apply::{ApplyOptions, Event, FileTime};
+use crate::migrate::blockers::Watch;
 use crate::migrate::diagnose::{self, Prefix, Progress};
 use crate::migrate::file::MigrationFile;
 use crate::migrate::history::{self, Look};
@@ -12,11 +12,13 @@ use crate::migrate::lock::{self, Holder};
 use crate::migrate::mend;
 use crate::migrate::plan::Plan;
 use crate::migrate::sql::{self, Script};
+use crate::migrate::stop::Stop;
 use crate::model::failure::{Failure, FailureKind};
 use rand::Rng;
 use refinery::{AsyncMigrate, Migration, Runner, Target};
 use refinery_core::traits::r#async::{AsyncQuery, AsyncTransaction};
 use std::collections::VecDeque;
+use std::future::Future;
 use std::time::{Duration, Instant};
 
 /// deadlock_detected.
@@ -46,9 +48,11 @@ pub(crate) async fn run(
         creation: Vec::new(),
         applied: Vec::new(),
         failure: None,
+        watch: Watch::new(session, look.pid),
         on_event,
     };
     let result = runner.run_async(&mut applier).await;
+    applier.watch.close().await;
     match (applier.failure, result) {
         (Some(failure), _) => Err(failure),
         (None, Err(error)) => Err(Failure::new(FailureKind::Inconclusive, "refinery refused").note(error.to_string())),
@@ -106,6 +110,7 @@ struct Applier<'a> {
     creation: Vec<String>,
     applied: Vec<FileTime>,
     failure: Option<Failure>,
+    watch: Watch<'a>,
     on_event: &'a mut (dyn FnMut(&Event<'_>) + Send),
 }
 
@@ -158,6 +163,10 @@ impl Applier<'_> {
         if &*file.source().text != text {
             return Err(unexpected());
         }
+        if self.options.stop.is_asked() {
+            self.queue.push_front((file, script));
+            return Err(diagnose::stopped(&self.progress()));
+        }
         (self.on_event)(&Event::Applying { file });
         let started = Instant::now();
         if script.statements.iter().any(|statement| statement.outside.is_some()) {
@@ -174,7 +183,8 @@ impl Applier<'_> {
 
     /// A file in its transaction: one message, one round trip. Tried again where a table's lock was not had.
     async fn inside(&mut self, file: &MigrationFile, script: &Script, insert: &str) -> Result<(), Failure> {
-        let mut before = self.look.begin(self.options.lock_timeout);
+        let (session, options) = (self.session, self.options);
+        let mut before = self.look.begin(options.lock_timeout, options.statement_timeout);
         before.extend(self.creation.iter().cloned());
         let prefix = Prefix::new(&before);
         // The newline ends a comment on the file's last line, the semicolon its last statement.
@@ -186,71 +196,109 @@ impl Applier<'_> {
         );
         let started = Instant::now();
         for tries in 1.. {
-            let Err(error) = self.session.batch_counting(&message).await else { return Ok(()) };
+            // Whom it waits for is told once a try has failed.
+            let result =
+                attend(session.batch_counting(&message), session, &mut self.watch, &options.stop, &mut |_| {}).await;
+            let error = match result {
+                Some(Ok(_)) => return Ok(()),
+                Some(Err(error)) => error,
+                None => return Err(diagnose::unanswered(file, &self.progress())),
+            };
             if error.error.is_connection() {
                 return Err(self.diagnose(file, script, error, &prefix));
             }
             // A syntax error is found before BEGIN runs.
             if error.finished > 0 {
-                self.session.batch("ROLLBACK").await.map_err(|error| error.into_failure("cannot roll back"))?;
+                session.batch("ROLLBACK").await.map_err(|error| error.into_failure("cannot roll back"))?;
             }
-            if ![sqlstate::LOCK_NOT_AVAILABLE, DEADLOCK].contains(&error.error.code.as_str()) {
-                return Err(self.diagnose(file, script, error, &prefix));
+            let lock = [sqlstate::LOCK_NOT_AVAILABLE, DEADLOCK].contains(&error.error.code.as_str());
+            if options.stop.is_asked() && (lock || error.error.code == sqlstate::QUERY_CANCELED) {
+                return Err(diagnose::interrupted(file, true, &self.progress()));
+            }
+            if !lock {
+                let limit = error.error.code == sqlstate::QUERY_CANCELED;
+                let failure = self.diagnose(file, script, error, &prefix);
+                return Err(if limit { diagnose::waited(failure, self.watch.seen()) } else { failure });
             }
             let statement = script.statements.get(error.finished.saturating_sub(before.len()));
             let text = statement.and_then(|statement| file.source().text.get(statement.span.clone()));
-            let holders = table_holders(self.session, text.unwrap_or_default()).await?;
-            if started.elapsed() >= self.options.lock_wait {
-                return Err(diagnose::blocked(self.diagnose(file, script, error, &prefix), &holders));
+            let blockers = self.watch.blockers(text.unwrap_or_default()).await?;
+            if started.elapsed() >= options.lock_wait {
+                return Err(diagnose::blocked(self.diagnose(file, script, error, &prefix), &blockers));
             }
-            (self.on_event)(&Event::Blocked { file, holders: &holders, tries });
+            (self.on_event)(&Event::Blocked { file, blockers: &blockers, tries });
             // Full jitter: those who collided once do not collide again.
             let most = Duration::from_millis(250).saturating_mul(1 << tries.min(6)).min(LONGEST_PAUSE);
             let pause = most.mul_f64(rand::rng().random_range(0.0..1.0));
-            tokio::time::sleep(pause).await;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = options.stop.asked() => return Err(diagnose::interrupted(file, true, &self.progress())),
+            }
         }
         Err(unexpected())
     }
 
     /// A file of one statement that PostgreSQL refuses in a transaction: alone in its message, recorded after.
     async fn outside(&mut self, file: &MigrationFile, script: &Script, insert: &str) -> Result<(), Failure> {
+        let (session, options) = (self.session, self.options);
         let nothing = Prefix::new(&[]);
         let mut before = vec!["BEGIN".to_owned(), lock::guard()];
         before.append(&mut self.creation);
         before.push("COMMIT".to_owned());
         // Under lock_timeout an unrelated open transaction would leave an INVALID index behind.
         before.push("SET lock_timeout = 0".to_owned());
-        before.push("SET statement_timeout = 0".to_owned());
+        before.push(format!("SET statement_timeout = {}", options.statement_timeout.unwrap_or_default().as_millis()));
+        before.extend(self.look.end_with_client("SET"));
         let prefix = Prefix::new(&before);
-        if let Err(error) = self.session.batch_counting(&prefix.text).await {
-            let _rolled_back = self.session.batch("ROLLBACK").await;
+        if let Err(error) = session.batch_counting(&prefix.text).await {
+            let _rolled_back = session.batch("ROLLBACK").await;
             return Err(self.diagnose(file, &Script::default(), error, &prefix));
         }
-        let runs = match mend::mend(self.session, file, self.options.mend).await {
-            Ok(mended) => {
+        let on_event = &mut *self.on_event;
+        let mut waits = |holders: &[Holder]| on_event(&Event::Waits { file, holders });
+        let mended = mend::mend(session, file, options.mend);
+        let mended = attend(mended, session, &mut self.watch, &options.stop, &mut waits).await;
+        let runs = match mended {
+            Some(Ok(mended)) => {
                 for (index, how) in &mended {
                     (self.on_event)(&Event::Mended { file, index, how: *how });
                 }
                 mended.iter().all(|(_, how)| how.runs())
             }
-            Err(failure) => {
+            Some(Err(failure)) => {
                 // Where this fails too the connection is gone, and its settings with it.
-                let _restored = self.session.batch(&self.look.restore()).await;
-                return Err(diagnose::told(failure, &self.progress()));
+                let _restored = session.batch(&self.look.restore()).await;
+                return Err(if options.stop.is_asked() {
+                    diagnose::outside(diagnose::interrupted(file, false, &self.progress()), &[])
+                } else {
+                    diagnose::told(failure, &self.progress())
+                });
             }
+            None => return Err(diagnose::unanswered(file, &self.progress())),
         };
         let text = &file.source().text[sql::bom(file.source())..];
-        let ran = if runs { self.session.batch_counting(text).await } else { Ok(0) };
-        if let Err(error) = ran {
-            let failure = self.diagnose(file, script, error, &nothing);
-            let invalid = match self.session.batch(&self.look.restore()).await {
-                Ok(()) => invalid_indexes(self.session).await.unwrap_or_default(),
-                Err(_) => Vec::new(),
-            };
-            return Err(diagnose::outside(failure, &invalid));
+        if runs {
+            let on_event = &mut *self.on_event;
+            let mut waits = |holders: &[Holder]| on_event(&Event::Waits { file, holders });
+            let ran = attend(session.batch_counting(text), session, &mut self.watch, &options.stop, &mut waits).await;
+            let Some(ran) = ran else { return Err(diagnose::unanswered(file, &self.progress())) };
+            if let Err(error) = ran {
+                let cancelled = error.error.code == sqlstate::QUERY_CANCELED;
+                let failure = if options.stop.is_asked() && cancelled {
+                    diagnose::interrupted(file, false, &self.progress())
+                } else {
+                    let failure = self.diagnose(file, script, error, &nothing);
+                    if cancelled { diagnose::waited(failure, self.watch.seen()) } else { failure }
+                };
+                let invalid = match session.batch(&self.look.restore()).await {
+                    Ok(()) => invalid_indexes(session).await.unwrap_or_default(),
+                    Err(_) => Vec::new(),
+                };
+                return Err(diagnose::outside(failure, &invalid));
+            }
         }
         let record = format!("{}{insert}", self.look.restore());
-        self.session.batch(&record).await.map_err(|error| {
+        session.batch(&record).await.map_err(|error| {
             error
                 .into_failure(&format!("{} ran, but could not be recorded", file.source().path))
                 .help(format!("record it by hand, once you have seen that it is there: {insert};"))
@@ -266,27 +314,21 @@ impl Applier<'_> {
     }
 }
 
-/// Sessions of this database that hold locks on tables in an open transaction: whom the file may have waited for. Those
-/// on tables that `statement` names, or all where there is none such. (`pg_blocking_pids` answers only while the waiting
-/// goes on, and this connection is the one that waits.)
-async fn table_holders(session: &Session, statement: &str) -> Result<Vec<Holder>, Failure> {
-    let rows = session
-        .text_rows(&format!(
-            "SELECT a.pid::text, a.application_name, a.state, \
-               greatest(extract(epoch FROM clock_timestamp() - a.xact_start), 0)::bigint::text, \
-               bool_or(strpos(lower({}), lower(c.relname)) > 0)::text \
-             FROM pg_catalog.pg_stat_activity a JOIN pg_catalog.pg_locks l ON l.pid = a.pid AND l.granted \
-               AND l.locktype = 'relation' AND l.relation >= 16384 \
-             JOIN pg_catalog.pg_class c ON c.oid = l.relation \
-             WHERE a.pid <> pg_catalog.pg_backend_pid() AND a.datname = current_database() \
-             GROUP BY 1, 2, 3, a.xact_start ORDER BY a.xact_start",
-            quote::literal(statement)
-        ))
-        .await
-        .map_err(|error| error.into_failure("cannot see who holds the table's lock"))?;
-    let is_named = |row: &Vec<Option<String>>| row.get(4).is_some_and(|named| named.as_deref() == Some("true"));
-    let named: Vec<_> = rows.iter().filter(|row| is_named(row)).cloned().collect();
-    Ok(lock::holders(if named.is_empty() { &rows } else { &named }))
+/// Waits for the end of `work`, which runs on `session`. Meanwhile `waits` hears whom it waits for, and where the run is to
+/// stop the server is asked to cancel it; nothing where the server does not answer that.
+async fn attend<T>(
+    work: impl Future<Output = T>,
+    session: &Session,
+    watch: &mut Watch<'_>,
+    stop: &Stop,
+    waits: &mut (dyn FnMut(&[Holder]) + Send),
+) -> Option<T> {
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = stop.cancel(session) => None,
+        never = watch.follow(waits) => match never {},
+    }
 }
 
 async fn invalid_indexes(session: &Session) -> Option<Vec<String>> {

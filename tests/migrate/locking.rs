@@ -1,6 +1,6 @@
 //! Many at once, holders that hang, and tables that are busy.
 
-use crate::server::{Database, KEY, Project, program, ran};
+use crate::server::{Database, KEY, Project, program, ran, run};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -77,11 +77,14 @@ fn a_busy_table_is_tried_again_and_then_told() {
     database.run("CREATE TABLE busy (i int); CREATE TABLE idle (i int)");
     let project = Project::new(&[("V1__a.sql", "create table a (i int);\nalter table busy add j int;")]);
     let reader = database.session();
-    reader.run("SET application_name = 'long reader'; BEGIN; SELECT * FROM busy");
+    reader.run("SET application_name = 'long reader'; BEGIN");
+    reader.run("SELECT * FROM busy WHERE 'Jane' = ''");
     let bystander = database.session();
     bystander.run("SET application_name = 'bystander'; BEGIN; SELECT * FROM idle");
     let told = database.migrate(&project, &["--lock-wait", "2"]);
-    told.failed(5, &["V1__a.sql:2:1", "55P03", "long reader, idle in transaction", "pg_terminate_backend"]);
+    told.failed(5, &["V1__a.sql:2:1", "55P03", "blocked by: pid", "long reader, idle in transaction"]);
+    told.failed(5, &["query: SELECT * FROM busy WHERE …)", "select pg_terminate_backend("]);
+    assert!(!told.err.contains("Jane"), "{}", told.err);
     assert!(!told.err.contains("bystander"), "{}", told.err);
     assert_eq!(database.contents(), "relation busy\nrelation idle");
     let waiting = program("migrate", &database.url("postgres"), &project, &[]).spawn().unwrap();
@@ -89,7 +92,44 @@ fn a_busy_table_is_tried_again_and_then_told() {
     reader.run("COMMIT");
     let waited = ran(waiting.wait_with_output().unwrap());
     waited.succeeded(&["1 applied"]);
-    assert!(waited.err.contains("did not get a table's lock (try 1)"), "{}", waited.err);
+    assert!(waited.err.contains("did not get a table's lock (try 1), because of pid"), "{}", waited.err);
+}
+
+#[test]
+fn blockers_are_the_servers_word_and_a_guess_only_without_a_second_connection() {
+    let database = Database::plain();
+    database.run(
+        "CREATE ROLE solo LOGIN; GRANT CREATE ON DATABASE d TO solo; CREATE TABLE busy (i int); ALTER TABLE busy OWNER TO solo"
+            .replace("DATABASE d ", &format!("DATABASE {} ", database.name))
+            .as_str(),
+    );
+    // No table's name stands in the statement, and both hold locks: only the server can tell who is in the way.
+    let block = "do $$ begin execute format('alter table %s add j int', 'bu' || 'sy'); end $$";
+    let project = Project::new(&[("V1__a.sql", block)]);
+    let bystander = database.session();
+    bystander.run("SET application_name = 'bystander'; BEGIN; CREATE TABLE idle (i int)");
+    let reader = database.session();
+    reader.run("SET application_name = 'long reader'; BEGIN; SELECT * FROM busy");
+    let pid = database.text("SELECT pid FROM pg_stat_activity WHERE application_name = 'long reader'");
+    let url = database.url("solo");
+    let told = run("migrate", &url, &project, &["--lock-wait", "0"]);
+    told.failed(5, &["55P03", &format!("blocked by: pid {pid} ("), &format!("select pg_terminate_backend({pid});")]);
+    assert_eq!(told.err.matches("pg_terminate_backend").count(), 1, "{}", told.err);
+    database.run("ALTER ROLE solo CONNECTION LIMIT 1");
+    let told = run("migrate", &url, &project, &["--lock-wait", "0"]);
+    told.failed(5, &["55P03", &format!("holds locks on tables: pid {pid}")]);
+    assert!(!told.err.contains("blocked by"), "{}", told.err);
+    // A prepared transaction has no session that could be ended.
+    drop(reader);
+    database.run("ALTER ROLE solo CONNECTION LIMIT -1");
+    if database.text("SHOW max_prepared_transactions") != "0" {
+        database.run("BEGIN; SELECT * FROM busy; PREPARE TRANSACTION 'kept'");
+        let told = run("migrate", &url, &project, &["--lock-wait", "0"]);
+        told.failed(5, &["blocked by: a prepared transaction", "rollback prepared"]);
+        database.run("ROLLBACK PREPARED 'kept'");
+    }
+    run("migrate", &url, &project, &[]).succeeded(&["1 applied"]);
+    drop(bystander);
 }
 
 #[test]
@@ -107,7 +147,10 @@ fn an_index_waits_for_an_open_transaction_without_a_timeout() {
     let second = program("migrate", &url, &project, &[]).spawn().unwrap();
     std::thread::sleep(Duration::from_millis(4000));
     writer.run("COMMIT");
-    ran(first.wait_with_output().unwrap()).succeeded(&["2 applied"]);
+    let first = ran(first.wait_with_output().unwrap());
+    first.succeeded(&["2 applied"]);
+    assert!(first.err.contains("V1__i.sql waits for pid"), "{}", first.err);
+    assert!(first.err.contains("idle in transaction") && first.err.contains("pg_terminate_backend("), "{}", first.err);
     ran(second.wait_with_output().unwrap()).succeeded(&["nothing to do"]);
     assert_eq!(database.text("SELECT indisvalid FROM pg_index WHERE indexrelid = 'i'::regclass"), "t");
 }

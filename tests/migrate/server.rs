@@ -1,6 +1,6 @@
 //! A PostgreSQL for these tests, in a temporary folder and reached by socket only; a database and a project for each.
 
-use crate::cluster::{Cluster, Setup, owner};
+use crate::cluster::{Cluster, Setup, Small, owner};
 use std::io::Write;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
@@ -37,11 +37,20 @@ fn shared() -> Arc<Cluster> {
     if let Some(server) = shared.upgrade() {
         return server;
     }
-    let rules = "local all locked scram-sha-256\n";
-    let server = Arc::new(Cluster::with(&Setup { rules, socket_only: true, ..Setup::default() }));
-    server.sql(ROLES);
+    let server = Arc::new(start(None).unwrap());
     *shared = Arc::downgrade(&server);
     server
+}
+
+/// Starts one.
+///
+/// # Errors
+/// Why there can't be a small disk here.
+fn start(small: Option<Small>) -> Result<Cluster, String> {
+    let rules = "local all locked scram-sha-256\n";
+    let server = Cluster::try_with(&Setup { rules, socket_only: true, small, ..Setup::default() })?;
+    server.sql(ROLES);
+    Ok(server)
 }
 
 /// A database of one test.
@@ -59,11 +68,50 @@ impl Database {
         Self { server, name }
     }
 
+    /// An empty database on a server of its own, a part of which may lie on a small disk.
+    ///
+    /// # Errors
+    /// Why there can't be a small disk here.
+    pub(crate) fn alone(small: Option<Small>) -> Result<Self, String> {
+        let server = Arc::new(start(small)?);
+        Ok(Self { server, name: "postgres".to_owned() })
+    }
+
+    /// Ends the server with a signal and starts it again.
+    pub(crate) fn restart(&self, signal: &str) {
+        self.server.restart(signal);
+    }
+
+    /// Gives the small disk room.
+    pub(crate) fn room(&self) {
+        self.server.room();
+    }
+
     /// One that looks like Supabase.
     pub(crate) fn supabase() -> Self {
         let database = Self::plain();
         database.run(STAND_IN);
         database
+    }
+
+    /// A copy of a database that nobody is connected to.
+    pub(crate) fn copy(of: &Self) -> Self {
+        let name = format!("d{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let copy = format!("CREATE DATABASE {name} OWNER owner TEMPLATE {}", of.name);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        // 55006: a connection that has just ended is still counted, or another copy is being made.
+        while let Err(error) = rows(&of.server.settings("postgres", "postgres"), &copy) {
+            assert!(error.code().is_some_and(|code| code.code() == "55006"), "{error:?}");
+            assert!(Instant::now() < deadline, "{error:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Self { server: of.server.clone(), name }
+    }
+
+    /// Drops it, which costs what many databases would: every checkpoint and start.
+    pub(crate) fn remove(self) {
+        rows(&self.server.settings("postgres", "postgres"), &format!("DROP DATABASE {} WITH (FORCE)", self.name))
+            .unwrap();
     }
 
     /// The connection string of a role.
@@ -273,7 +321,8 @@ pub(crate) fn within(deadline: Duration, mut child: Child) -> Ran {
     ran(child.wait_with_output().unwrap())
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+/// For what must be waited for.
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 

@@ -1,10 +1,12 @@
 //! A PostgreSQL of a test's own: in a temporary folder, gone when the test is. Shared by the test files through #[path].
 
+use std::ffi::OsString;
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// The superuser's password; no output may hold it.
@@ -19,13 +21,26 @@ pub(crate) struct Setup<'a> {
     pub(crate) tls: Option<(&'a str, &'a str)>,
     /// Reached by socket alone, of the ordinary port.
     pub(crate) socket_only: bool,
+    /// What lies on a small disk of its own, which only root can have.
+    pub(crate) small: Option<Small>,
+}
+
+/// What lies on a small disk.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Small {
+    Data,
+    Wal,
 }
 
 /// A running server: on a socket, where everyone is trusted, and on 127.0.0.1, where passwords are asked for.
 pub(crate) struct Cluster {
     folder: tempfile::TempDir,
-    process: Child,
+    process: Mutex<Child>,
     pub(crate) port: u16,
+    /// The arguments that it was started with.
+    args: Vec<OsString>,
+    /// Where the small disk is mounted.
+    disk: Option<PathBuf>,
 }
 
 impl Cluster {
@@ -36,14 +51,28 @@ impl Cluster {
 
     /// Starts one, and panics where there is none to start: a test that cannot run has not passed.
     pub(crate) fn with(setup: &Setup<'_>) -> Self {
+        Self::try_with(setup).unwrap()
+    }
+
+    /// As [`Cluster::with`].
+    ///
+    /// # Errors
+    /// Why there can't be a small disk here.
+    pub(crate) fn try_with(setup: &Setup<'_>) -> Result<Self, String> {
         let mut folder = tempfile::tempdir().unwrap();
         give(folder.path(), 0o755);
-        let data = folder.path().join("data");
-        let made = as_owner("initdb")
-            .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "-D"])
-            .arg(&data)
-            .output()
-            .unwrap();
+        let (data, wal) = (folder.path().join("data"), folder.path().join("wal"));
+        let disk = match setup.small {
+            None => None,
+            Some(Small::Data) => Some(mounted(&data, "96m")?),
+            Some(Small::Wal) => Some(mounted(&wal, "40m")?),
+        };
+        let mut initdb = as_owner("initdb");
+        initdb.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "-D"]).arg(&data);
+        if disk.is_some() {
+            initdb.arg("--waldir").arg(&wal);
+        }
+        let made = initdb.output().unwrap();
         assert!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
         let rules = format!("{}local all all trust\nhost all all all scram-sha-256\n", setup.rules);
         std::fs::write(data.join("pg_hba.conf"), rules).unwrap();
@@ -60,20 +89,20 @@ impl Cluster {
             } else {
                 TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
             };
-            let process = as_owner("postgres")
-                .arg("-D")
-                .arg(&data)
-                .args(["-h", if setup.socket_only { "" } else { "127.0.0.1" }, "-p", &port.to_string(), "-k"])
-                .arg(folder.path())
-                .args(["-c", "fsync=off", "-c", "max_connections=200", "-c", "shared_buffers=16MB"])
-                .args(["-c", if setup.tls.is_some() { "ssl=on" } else { "ssl=off" }])
-                .stderr(std::fs::File::create(folder.path().join("log")).unwrap())
-                .spawn()
-                .unwrap();
-            let mut cluster = Self { folder, process, port };
+            let mut args: Vec<OsString> = vec!["-D".into(), data.clone().into()];
+            args.extend(["-h", if setup.socket_only { "" } else { "127.0.0.1" }, "-p"].map(OsString::from));
+            args.extend([port.to_string().into(), "-k".into(), folder.path().into()]);
+            let ssl = if setup.tls.is_some() { "ssl=on" } else { "ssl=off" };
+            for setting in
+                ["fsync=off", "max_connections=200", "max_prepared_transactions=4", "shared_buffers=16MB", ssl]
+            {
+                args.extend(["-c".into(), setting.into()]);
+            }
+            let process = Mutex::new(launch(folder.path(), &args));
+            let mut cluster = Self { folder, process, port, args, disk: disk.clone() };
             if cluster.ready() {
                 cluster.sql(&format!("ALTER ROLE postgres PASSWORD '{PASSWORD}'"));
-                return cluster;
+                return Ok(cluster);
             }
             folder = std::mem::replace(&mut cluster.folder, tempfile::tempdir().unwrap());
         }
@@ -81,10 +110,10 @@ impl Cluster {
     }
 
     /// Waits until the server answers; false where its port was taken.
-    fn ready(&mut self) -> bool {
+    fn ready(&self) -> bool {
         let deadline = Instant::now() + Duration::from_secs(60);
         while !self.psql("postgres", "postgres", "SELECT 1").status.success() {
-            let ended = self.process.try_wait().unwrap();
+            let ended = self.process.lock().unwrap().try_wait().unwrap();
             let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
             if ended.is_some() && log.contains("already in use") {
                 return false;
@@ -93,6 +122,22 @@ impl Cluster {
             std::thread::sleep(Duration::from_millis(20));
         }
         true
+    }
+
+    /// Ends the server with a signal and starts it again.
+    pub(crate) fn restart(&self, signal: &str) {
+        let mut process = self.process.lock().unwrap();
+        let _gone_already = Command::new("kill").args([signal, &process.id().to_string()]).status();
+        process.wait().unwrap();
+        *process = launch(self.folder.path(), &self.args);
+        drop(process);
+        assert!(self.ready(), "the server did not come back");
+    }
+
+    /// Gives the small disk room.
+    pub(crate) fn room(&self) {
+        let done = Command::new("mount").args(["-o", "remount,size=1g"]).arg(self.disk.as_ref().unwrap()).status();
+        assert!(done.unwrap().success());
     }
 
     /// The folder of its socket, `.s.PGSQL.<port>`.
@@ -157,14 +202,40 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         // SIGINT is a fast shutdown; SIGKILL, all that std can send, would leave shared memory behind.
-        let _sent = Command::new("kill").args(["-INT", &self.process.id().to_string()]).status();
-        let _ended = self.process.wait();
+        let process = self.process.get_mut().unwrap();
+        let _sent = Command::new("kill").args(["-INT", &process.id().to_string()]).status();
+        let _ended = process.wait();
+        if let Some(disk) = &self.disk {
+            // Lazily: a process of the server's may end late.
+            let _unmounted = Command::new("umount").arg("-l").arg(disk).status();
+        }
     }
 }
 
 fn said(output: Output, sql: &str) -> String {
     assert!(output.status.success(), "{}\n{sql}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
+}
+
+fn launch(folder: &Path, args: &[OsString]) -> Child {
+    let log = std::fs::OpenOptions::new().append(true).create(true).open(folder.join("log")).unwrap();
+    as_owner("postgres").args(args).stderr(log).spawn().unwrap()
+}
+
+/// A disk in memory of this size; only root can have one.
+///
+/// # Errors
+/// Why not.
+fn mounted(at: &Path, size: &str) -> Result<PathBuf, String> {
+    let (uid, gid) = owner().ok_or("only root can mount a small disk")?;
+    std::fs::create_dir(at).unwrap();
+    let options = format!("size={size},uid={uid},gid={gid},mode=0700");
+    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(at).output();
+    match mount {
+        Ok(output) if output.status.success() => Ok(at.to_owned()),
+        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// Gives a file or folder to whoever owns clusters.
