@@ -29,6 +29,7 @@ const CHANGES: &[(&str, &str)] = &[
 fn filled(messages: usize, changes: &[(&str, &str)]) -> (Database, Project) {
     let (database, own) = (Database::supabase(), Project::own());
     database.migrate(&own, &[]).succeeded(&["7 applied"]);
+    database.run("GRANT USAGE ON SCHEMA auth TO authenticated");
     load::fill(&database.url("postgres"), CLIENTS, messages);
     let project = Project::new(changes);
     for name in own.files() {
