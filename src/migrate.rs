@@ -4,6 +4,7 @@
 mod apply;
 mod baseline;
 mod diagnose;
+mod effect;
 mod file;
 mod history;
 mod lock;
@@ -14,9 +15,11 @@ mod repair;
 mod runner;
 mod sql;
 mod status;
+mod trace;
 
 pub use apply::{ApplyOptions, Event, FileTime, Summary, apply, apply_all};
 pub use baseline::baseline;
+pub use effect::predict;
 pub use file::{MigrationFile, load};
 pub use history::{SCHEMA as HISTORY_SCHEMA, Server};
 pub use lock::Holder;
@@ -26,3 +29,4 @@ pub use repair::{Difference, Differences, Identity, accept, differences};
 pub use sql::{Script, Statement};
 pub(crate) use sql::{check as check_script, parse as parse_script};
 pub use status::{Entry, State, Status, status};
+pub use trace::trace;

@@ -5,6 +5,7 @@ pub mod failure;
 pub mod human;
 pub mod json;
 pub mod matrix;
+pub mod plan;
 
 /// Text without the escape sequences of colours: for files.
 pub fn plain(text: &str) -> String {

@@ -5,6 +5,8 @@
 mod applying;
 #[path = "migrate/baseline.rs"]
 mod baseline;
+#[path = "migrate/effects.rs"]
+mod effects;
 #[path = "migrate/engines.rs"]
 mod engines;
 #[path = "migrate/failing.rs"]

@@ -1,6 +1,7 @@
 //! `migrate`: apply pending migrations, or show them with `--plan`.
 
 mod baseline;
+mod plan;
 
 use crate::cli::args::{ConnectionArgs, ProjectArgs};
 use crate::cli::exit::Exit;
@@ -9,7 +10,7 @@ use crate::contract::project::{self, Project};
 use crate::db::conninfo::Conninfo;
 use crate::db::session::{Endpoint, Session};
 use crate::db::{connect, pooler};
-use crate::migrate::{self, ApplyOptions, Event, MigrationFile, Plan, Server, Summary};
+use crate::migrate::{self, ApplyOptions, Event, MigrationFile, Server, Summary};
 use crate::model::failure::Failure;
 use crate::server::EngineChoice;
 use std::time::Duration;
@@ -24,15 +25,22 @@ pub(crate) struct Args {
     /// Print what would run, with its statements; the database itself keeps this read-only
     #[arg(long)]
     plan: bool,
+    /// With --plan: apply the pending files to a scratch database too, and show the locks that they took and their times
+    #[arg(long, requires = "plan", group = "scratch")]
+    trace: bool,
+    /// How --plan prints
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = plan::Format::Human, requires = "plan")]
+    format: plan::Format,
     /// Apply up to and with this version; later files stay pending
     #[arg(long, value_name = "VERSION")]
     to: Option<i32>,
     /// For a database that has the schema but no history: record the files up to this version without running them, once
     /// a comparison with a scratch database found no difference
-    #[arg(long, value_name = "VERSION", conflicts_with_all = ["plan", "to"])]
+    #[arg(long, value_name = "VERSION", conflicts_with_all = ["plan", "to"], group = "scratch")]
     baseline: Option<i32>,
-    /// Where --baseline makes its scratch database: auto (local PostgreSQL 15 or newer, else embedded), embedded, local
-    #[arg(long, value_name = "ENGINE", requires = "baseline")]
+    /// Where --baseline and --trace make their scratch database: auto (local PostgreSQL 15 or newer, else embedded),
+    /// embedded, local
+    #[arg(long, value_name = "ENGINE", requires = "scratch")]
     engine: Option<EngineChoice>,
     /// How long to wait for the migration lock and for tables' locks, in seconds; 0 tries once
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
@@ -49,6 +57,9 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     let project = project::find(args.project.project.as_deref(), args.project.embedded)?;
     let files = migrate::load(&project)?;
+    if args.plan {
+        return plan::run(&args, &project, &files, output).await;
+    }
     let mut session = open(&args.connection).await?;
     let options = ApplyOptions {
         to: args.to,
@@ -60,8 +71,6 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     let done = if let Some(version) = args.baseline {
         let engine = args.engine.unwrap_or(EngineChoice::Auto);
         baseline::baseline(&session, &project, &files, version, engine, &options, output).await
-    } else if args.plan {
-        plan(&session, &project, &files, args.to, output).await.map(|()| Exit::Clean)
     } else {
         apply(&mut session, &project, &files, &options, output).await.map(|()| Exit::Clean)
     };
@@ -168,43 +177,5 @@ fn footer(summary: &Summary) -> String {
     } else if !summary.applied.is_empty() {
         text.push_str("next: chartchek-db verify-rls\n");
     }
-    text
-}
-
-async fn plan(
-    session: &Session,
-    project: &Project,
-    files: &[MigrationFile],
-    to: Option<i32>,
-    output: &Output,
-) -> Result<(), Failure> {
-    let plan = migrate::plan(session, files, to).await?;
-    output.print(&header(session.endpoint(), &plan.server, project));
-    output.print(&planned(&plan));
-    Ok(())
-}
-
-fn planned(plan: &Plan<'_>) -> String {
-    let mut text = String::new();
-    for (file, script) in &plan.pending {
-        text.push_str(&row("pending", file.file_name(), None));
-        text.push('\n');
-        for statement in &script.statements {
-            let sql = file.source().text.get(statement.span.clone()).unwrap_or_default();
-            for (index, line) in sql.lines().enumerate() {
-                text.push_str(if index == 0 { "    -> " } else { "       " });
-                text.push_str(line);
-                text.push('\n');
-            }
-            if let Some(what) = statement.outside {
-                text.push_str(&format!("       ({what}: runs without a transaction)\n"));
-            }
-        }
-    }
-    text.push_str(&format!("{} pending, {} applied", plan.pending.len(), plan.applied));
-    if plan.beyond > 0 {
-        text.push_str(&format!(", {} beyond --to", plan.beyond));
-    }
-    text.push_str(if plan.pending.is_empty() { "; nothing to do\n" } else { "; next: chartchek-db migrate\n" });
     text
 }

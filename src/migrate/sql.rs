@@ -53,11 +53,7 @@ pub(crate) fn parse(source: &SourceFile) -> Script {
     let bom = bom(source);
     let parsed = squawk_syntax::SourceFile::parse(&source.text[bom..]);
     let root = parsed.syntax_node();
-    let statements = root
-        .children()
-        .filter(|node| node.kind() != SyntaxKind::EMPTY_STMT)
-        .filter_map(|node| statement(&node, bom))
-        .collect();
+    let statements = of(&root).filter_map(|node| statement(&node, bom)).collect();
     let open = parsed
         .errors()
         .iter()
@@ -66,6 +62,16 @@ pub(crate) fn parse(source: &SourceFile) -> Script {
         .find(|token| token.text_range().end() == root.text_range().end())
         .map(|token| usize::from(token.text_range().start()) + bom..usize::from(token.text_range().end()) + bom);
     Script { statements, meta_command: meta_command(&source.text, &root, bom), open }
+}
+
+/// The parse tree of each statement: as many as [`parse`] gives.
+pub(crate) fn nodes(source: &SourceFile) -> Vec<SyntaxNode> {
+    let root = squawk_syntax::SourceFile::parse(&source.text[bom(source)..]).syntax_node();
+    of(&root).filter(|node| statement(node, 0).is_some()).collect()
+}
+
+fn of(root: &SyntaxNode) -> impl Iterator<Item = SyntaxNode> {
+    root.children().filter(|node| node.kind() != SyntaxKind::EMPTY_STMT)
 }
 
 /// How many bytes the byte order mark takes at the start; it is not sent.
