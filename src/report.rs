@@ -2,6 +2,7 @@
 
 pub mod comparison;
 pub mod failure;
+pub mod header;
 pub mod human;
 pub mod json;
 pub mod matrix;

@@ -13,6 +13,8 @@ mod engines;
 mod failing;
 #[path = "migrate/locking.rs"]
 mod locking;
+#[path = "migrate/looks.rs"]
+mod looks;
 #[path = "migrate/mending.rs"]
 mod mending;
 #[path = "migrate/naming.rs"]

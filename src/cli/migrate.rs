@@ -10,10 +10,12 @@ use crate::contract::project::{self, Project};
 use crate::db::conninfo::Conninfo;
 use crate::db::session::{Endpoint, Session};
 use crate::db::{connect, pooler};
-use crate::migrate::{self, ApplyOptions, Event, MigrationFile, Server, Summary};
+use crate::migrate::{self, ApplyOptions, Event, Holder, MigrationFile, Server, Summary};
 use crate::model::failure::Failure;
+use crate::report::header;
 use crate::server::EngineChoice;
-use std::time::Duration;
+use anstyle::AnsiColor;
+use std::time::{Duration, Instant};
 
 /// Flags.
 #[derive(Debug, clap::Args)]
@@ -93,8 +95,23 @@ pub(super) async fn open(args: &ConnectionArgs) -> Result<Session, Failure> {
 
 /// The lines that say which database, which server and which files.
 pub(super) fn header(endpoint: &Endpoint, server: &Server, project: &Project) -> String {
+    header::render(&[
+        ("database", &reached(endpoint, server)),
+        ("server", &format!("PostgreSQL {}", server.version)),
+        ("files", &project.describe()),
+    ])
+}
+
+/// Which database, as whom, and through what.
+fn reached(endpoint: &Endpoint, server: &Server) -> String {
     let role = if server.role == endpoint.user { String::new() } else { format!(", acting as {}", server.role) };
-    format!("database  {endpoint}{role}\nserver    PostgreSQL {}\nfiles     {}\n", server.version, project.describe())
+    let pooler = pooler::kind(&endpoint.host).map(|kind| format!(", through {kind}")).unwrap_or_default();
+    format!("{endpoint}{role}{pooler}")
+}
+
+/// Who holds the migration lock; empty where nobody does.
+pub(super) fn held(holder: Option<&Holder>) -> String {
+    holder.map(|holder| format!("held by {holder}")).unwrap_or_default()
 }
 
 async fn apply(
@@ -112,15 +129,25 @@ async fn apply(
         }
         told.tell(event, output);
     })
-    .await?;
-    output.print(&footer(&summary));
+    .await;
+    told.settle(output);
+    if let (Err(_), Some(file)) = (&summary, &told.running) {
+        output.line(&row("failed", file, None));
+    }
+    output.print(&footer(&summary?));
     Ok(())
 }
+
+/// How often waiting is told where no line can be written over.
+const REPEATED: Duration = Duration::from_secs(10);
 
 /// Prints events; remembers what need not be said twice.
 #[derive(Debug, Default)]
 pub(super) struct Told {
-    holder: Option<i32>,
+    /// What is being waited for, and when that was said.
+    waiting: Option<(String, Instant)>,
+    /// The file that runs.
+    running: Option<String>,
 }
 
 impl Told {
@@ -128,41 +155,84 @@ impl Told {
     pub(super) fn tell(&mut self, event: &Event<'_>, output: &Output) {
         match event {
             Event::Looked { .. } => {}
-            Event::Waiting { holder, .. } => {
-                let pid = holder.map(|holder| holder.pid);
-                if pid.is_some() && self.holder != pid {
-                    self.holder = pid;
-                    if let Some(holder) = holder {
-                        output.note(&format!("waiting for the migration lock, held by {holder}"));
-                    }
-                }
+            Event::Waiting { holder, waited } => {
+                let what = format!("the migration lock of {}", holder.map_or(0, |holder| holder.pid));
+                let who = holder.map(|holder| format!(", held by {holder}")).unwrap_or_default();
+                let text = format!("waiting for the migration lock{who}; {} s so far", waited.as_secs());
+                self.wait(&what, &text, output);
             }
-            Event::Applying { file } => tracing::info!(file = file.file_name(), "applying"),
+            Event::Applying { file } => {
+                self.settle(output);
+                self.running = Some(file.file_name().to_owned());
+                tracing::info!(file = file.file_name(), "applying");
+            }
             Event::Blocked { file, holders, tries } => {
                 let who = match holders {
                     [] => "someone who is gone by now".to_owned(),
                     [first, ..] => first.to_string(),
                 };
-                output.note(&format!(
+                let text = format!(
                     "{} did not get a table's lock (try {tries}), perhaps because of {who}; it was rolled back and is tried again",
                     file.file_name()
-                ));
+                );
+                self.wait(file.file_name(), &text, output);
             }
             Event::Mended { file, index, dropped } => {
                 let what =
                     if *dropped { "was INVALID and is dropped" } else { "is there already: not run, only recorded" };
                 output.line(&format!("  mended   {}: index {index} {what}", file.file_name()));
             }
-            Event::Applied { file, elapsed } => output.line(&row("applied", file.file_name(), Some(*elapsed))),
+            Event::Applied { file, elapsed } => {
+                self.settle(output);
+                self.running = None;
+                output.line(&row("applied", file.file_name(), Some(*elapsed)));
+            }
+        }
+    }
+
+    /// Tells of waiting: at a terminal in one line that is written over, elsewhere at the start and from time to time.
+    fn wait(&mut self, what: &str, text: &str, output: &Output) {
+        let said = self.waiting.as_ref().filter(|(one, _)| one == what).map(|(_, at)| *at);
+        if output.is_terminal() {
+            output.update(text);
+        } else if said.is_none_or(|at| at.elapsed() >= REPEATED) {
+            output.note(text);
+        } else {
+            return;
+        }
+        self.waiting = Some((what.to_owned(), Instant::now()));
+    }
+
+    /// Takes the line away that told of waiting.
+    fn settle(&mut self, output: &Output) {
+        if self.waiting.take().is_some() && output.is_terminal() {
+            output.update("");
         }
     }
 }
 
-pub(super) fn row(state: &str, file: &str, elapsed: Option<Duration>) -> String {
-    match elapsed {
-        Some(elapsed) => format!("  {state:<8} {file:<40} {:>8.1} ms", elapsed.as_secs_f64() * 1000.0),
-        None => format!("  {state:<8} {file}"),
+impl Drop for Told {
+    /// What is printed next, an error too, begins on a line of its own.
+    fn drop(&mut self) {
+        self.settle(&Output::new());
     }
+}
+
+pub(super) fn row(word: &str, file: &str, elapsed: Option<Duration>) -> String {
+    match elapsed {
+        Some(elapsed) => state(word, &format!("{file:<40} {:>8.1} ms", elapsed.as_secs_f64() * 1000.0)),
+        None => state(word, file),
+    }
+}
+
+/// A row that begins with a state, in its colour.
+pub(super) fn state(word: &str, rest: &str) -> String {
+    let style = match word {
+        "applied" | "recorded" => AnsiColor::Green.on_default(),
+        "pending" => AnsiColor::Yellow.on_default(),
+        _ => AnsiColor::Red.on_default().bold(),
+    };
+    format!("  {style}{word:<8}{style:#} {rest}")
 }
 
 fn footer(summary: &Summary) -> String {

@@ -2,10 +2,11 @@
 
 use crate::cli::args::{ConnectionArgs, ProjectArgs};
 use crate::cli::exit::Exit;
-use crate::cli::migrate::{header, open};
+use crate::cli::migrate::{header, held, open, state};
 use crate::cli::output::Output;
 use crate::contract::project;
 use crate::migrate::{self, State, Status};
+use crate::report;
 use serde_json::json;
 
 /// Flags.
@@ -40,6 +41,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     match args.format {
         Format::Human => {
             output.print(&header(session.endpoint(), &status.server, &project));
+            output.print(&report::header::render(&[("lock", &held(status.holder.as_ref()))]));
             output.print(&human(&status));
         }
         Format::Json => output.line(&json(&status, &session.endpoint().to_string(), &project.describe())),
@@ -55,7 +57,7 @@ fn human(status: &Status) -> String {
     for entry in &status.entries {
         let name = entry.file.rsplit(['/', '\\']).next().unwrap_or(&entry.file);
         let when = entry.applied_on.as_deref().unwrap_or_default();
-        text.push_str(format!("  {:<8} {name:<40} {when}", entry.state.word()).trim_end());
+        text.push_str(state(entry.state.word(), format!("{name:<40} {when}").trim_end()).as_str());
         text.push('\n');
     }
     let counts: Vec<String> = STATES
@@ -66,7 +68,7 @@ fn human(status: &Status) -> String {
         .collect();
     text.push_str(&counts.join(", "));
     text.push_str(if [State::Late, State::Changed, State::Missing].iter().any(|state| status.count(*state) > 0) {
-        "; `migrate` will refuse until files and history agree\n"
+        "; `migrate` will refuse until files and history agree; next: chartchek-db repair\n"
     } else if status.count(State::Pending) > 0 {
         "; next: chartchek-db migrate\n"
     } else {
@@ -98,6 +100,7 @@ fn json(status: &Status, database: &str, project: &str) -> String {
             "server": status.server.version,
             "role": status.server.role,
             "project": project,
+            "lock_holder": status.holder.as_ref().map(|holder| held(Some(holder))),
         },
         "summary": counts,
         "migrations": entries,

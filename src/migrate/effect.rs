@@ -1,6 +1,8 @@
 //! What pending files would do, told before they run: from each statement's parse tree and the target's catalogue.
 
 mod catalogue;
+mod index;
+mod query;
 mod security;
 mod statement;
 mod table;
@@ -78,7 +80,7 @@ fn wanted(plan: &Plan<'_>) -> Wanted {
                     wanted.relations.extend(tree::parts(&one).into_iter().rev().nth(1));
                 }
                 Kind::CALL_EXPR => wanted.functions.extend(types::calls(&one)),
-                Kind::ADD_COLUMN | Kind::SET_TYPE => {
+                Kind::ADD_COLUMN | Kind::COLUMN | Kind::SET_TYPE => {
                     let kind = types::type_of(&one);
                     // What the server is asked to read as a type must look like one.
                     let plain = |c: char| c.is_alphanumeric() || " _.\"[](),".contains(c);

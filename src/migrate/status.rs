@@ -3,6 +3,7 @@
 use crate::db::session::Session;
 use crate::migrate::file::MigrationFile;
 use crate::migrate::history::{self, Row, Server};
+use crate::migrate::lock::{self, Holder};
 use crate::model::failure::Failure;
 use time::format_description::well_known::Rfc3339;
 
@@ -52,6 +53,8 @@ pub struct Entry {
 pub struct Status {
     /// The server.
     pub server: Server,
+    /// Who holds the migration lock: another run.
+    pub holder: Option<Holder>,
     /// Whether there is a history table.
     pub history: bool,
     /// The migrations.
@@ -75,9 +78,15 @@ impl Status {
 /// # Errors
 /// The server's; a history row that does not parse.
 pub async fn status(session: &Session, files: &[MigrationFile]) -> Result<Status, Failure> {
-    let look = history::look(session).await?;
+    let (look, holder) = futures::join!(history::look(session), lock::holder(session));
+    let look = look?;
     let rows = look.rows.as_deref();
-    Ok(Status { entries: compare(files, rows.unwrap_or_default()), history: rows.is_some(), server: look.server })
+    Ok(Status {
+        entries: compare(files, rows.unwrap_or_default()),
+        holder: holder.map_err(|error| error.into_failure("cannot see who holds the migration lock"))?,
+        history: rows.is_some(),
+        server: look.server,
+    })
 }
 
 /// Files against rows; both sorted by version.

@@ -6,8 +6,10 @@ use std::time::Duration;
 /// All that `migrate --plan` has to say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PlanReport {
-    /// The target, `database on host:port as user`; empty where the plan is for an empty database.
+    /// The target, `database on host:port as user`, and how it is reached; empty where the plan is for an empty database.
     pub database: String,
+    /// Who holds the migration lock; empty where nobody does.
+    pub lock: String,
     /// The server's version.
     pub server: String,
     /// The role that statements run as.

@@ -4,6 +4,7 @@ pub mod json;
 
 use crate::model::lock::{Blocks, LockMode};
 use crate::model::plan::{PlanReport, PlannedFile, PlannedStatement, Size, TableLock, Traced};
+use crate::report::header;
 use anstyle::{AnsiColor, Style};
 use std::time::Duration;
 
@@ -31,19 +32,14 @@ pub fn render(report: &PlanReport) -> String {
 }
 
 fn header(report: &PlanReport) -> String {
-    let mut text = String::new();
-    let mut line = |name: &str, value: &str| {
-        if !value.is_empty() {
-            text.push_str(&format!("{QUIET}{name:<10}{QUIET:#}{value}\n"));
-        }
-    };
     let database = if report.database.is_empty() { "none: an empty one is assumed" } else { &report.database };
-    let role = if report.role.is_empty() { String::new() } else { format!(", acting as {}", report.role) };
-    line("database", &format!("{database}{role}"));
-    line("server", &format!("PostgreSQL {}", report.server));
-    line("files", &report.project);
-    line("traced on", &report.traced_on);
-    text
+    header::render(&[
+        ("database", database),
+        ("server", &format!("PostgreSQL {}", report.server)),
+        ("files", &report.project),
+        ("lock", &report.lock),
+        ("traced on", &report.traced_on),
+    ])
 }
 
 fn render_file(file: &PlannedFile) -> String {
@@ -190,13 +186,21 @@ fn milliseconds(elapsed: Duration) -> String {
 fn render_trace(traced: &Traced) -> String {
     let time = milliseconds(traced.elapsed);
     let Some(held) = &traced.held else { return format!("traced: {time}, its locks were gone at its end") };
-    let locks: Vec<String> = held.iter().map(|(name, mode)| format!("{} on {name}", mode.word())).collect();
-    let locks = if locks.is_empty() { "no further lock".to_owned() } else { locks.join(", ") };
+    // The strongest tells; the weaker ones came first.
+    let mut strongest: Vec<(&str, LockMode)> = Vec::new();
+    for (name, mode) in held {
+        match strongest.iter_mut().find(|(one, _)| one == name) {
+            Some((_, most)) => *most = (*most).max(*mode),
+            None => strongest.push((name, *mode)),
+        }
+    }
+    let locks: Vec<String> = strongest.iter().map(|(name, mode)| format!("{} on {name}", mode.word())).collect();
+    let locks = if locks.is_empty() { String::new() } else { format!(", took {}", locks.join(", ")) };
     let rewritten = match traced.rewritten.as_slice() {
         [] => String::new(),
         names => format!("; rewrote {}", names.join(", ")),
     };
-    format!("traced: {time}, {locks}{rewritten}")
+    format!("traced: {time}{locks}{rewritten}")
 }
 
 fn footer(report: &PlanReport) -> String {

@@ -4,7 +4,7 @@ use crate::server::{Database, KEY, Project, rows, run, serve};
 use std::io::Write;
 
 /// Says that a test did not run, to people and to the file that the test script counts from.
-fn not_run(test: &str, why: &str) {
+pub(crate) fn not_run(test: &str, why: &str) {
     eprintln!("NOT RUN: {test}: {why}");
     if let Some(path) = std::env::var_os("CHARTCHEK_DB_TESTS_NOT_RUN") {
         let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path).unwrap();

@@ -2,7 +2,7 @@
 
 use crate::cli::args::DatabaseUrl;
 use crate::cli::exit::Exit;
-use crate::cli::migrate::{Args, open};
+use crate::cli::migrate::{Args, held, open, reached};
 use crate::cli::output::Output;
 use crate::contract::project::Project;
 use crate::db::conninfo::Conninfo;
@@ -64,10 +64,8 @@ async fn on_target(
     let target = open(&args.connection).await?;
     let plan = migrate::plan(&target, files, args.to).await?;
     let mut report = report(&plan, project);
-    report.database = target.endpoint().to_string();
-    if plan.server.role != target.endpoint().user {
-        report.role = plan.server.role.clone();
-    }
+    report.database = reached(target.endpoint(), &plan.server);
+    report.lock = held(plan.holder.as_ref());
     report.files = migrate::predict(&target, &plan).await?;
     if let (true, Some((first, _))) = (args.trace, plan.pending.first()) {
         let regime = drift::regime(&target).await?;
@@ -105,6 +103,7 @@ async fn on_nothing(
 fn report(plan: &Plan<'_>, project: &Project) -> PlanReport {
     PlanReport {
         server: plan.server.version.clone(),
+        role: plan.server.role.clone(),
         project: project.describe(),
         applied: plan.applied,
         beyond: plan.beyond,

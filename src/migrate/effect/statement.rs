@@ -1,7 +1,7 @@
 //! The locks and the work of every statement but ALTER TABLE (PostgreSQL manual: 13.3, and each command's page).
 
 use super::tree::{all, child, find, has, has_word, parts, text};
-use super::{Builder, table, types};
+use super::{Builder, index, query, table, types};
 use crate::model::access::TableName;
 use crate::model::lock::LockMode::{self, *};
 use squawk_syntax::{SyntaxKind as Kind, SyntaxNode};
@@ -26,18 +26,18 @@ pub(super) fn effect(build: &mut Builder<'_>, node: &SyntaxNode) {
         }
         Kind::CREATE_TABLE_AS | Kind::SELECT_INTO => {
             let _made = build.made(node, &[Kind::TABLE_NAME], 'r');
-            queries(build, node);
+            query::queries(build, node);
         }
         Kind::CREATE_MATERIALIZED_VIEW => {
             let _made = build.made(node, &[Kind::VIEW], 'm');
-            queries(build, node);
+            query::queries(build, node);
         }
-        Kind::CREATE_VIEW => create_view(build, node),
+        Kind::CREATE_VIEW => query::create_view(build, node),
         Kind::CREATE_SEQUENCE => {
             let _made = build.made(node, &[Kind::SEQUENCE], 'S');
             owned_by(build, node);
         }
-        Kind::CREATE_INDEX => create_index(build, node),
+        Kind::CREATE_INDEX => index::create(build, node),
         Kind::CREATE_TRIGGER => {
             let relation = child(node, Kind::ON_RELATION).and_then(|on| find(&on, Kind::RELATION_NAME_REF));
             if let Some(name) = on(build, relation, ShareRowExclusive) {
@@ -50,7 +50,7 @@ pub(super) fn effect(build: &mut Builder<'_>, node: &SyntaxNode) {
         }
         Kind::CREATE_POLICY | Kind::ALTER_POLICY => {
             let _table = on(build, child(node, Kind::ON_TABLE), AccessExclusive);
-            reads(build, node);
+            query::reads(build, node);
         }
         Kind::DROP_POLICY | Kind::DROP_TRIGGER | Kind::DROP_RULE | Kind::ALTER_TRIGGER | Kind::ALTER_RULE => {
             let relation = child(node, Kind::ON_TABLE).or_else(|| child(node, Kind::ON_RELATION));
@@ -63,7 +63,7 @@ pub(super) fn effect(build: &mut Builder<'_>, node: &SyntaxNode) {
         }
         Kind::CREATE_RULE => {
             let _relation = on(build, child(node, Kind::RULE_ON), AccessExclusive);
-            reads(build, node);
+            query::reads(build, node);
         }
         Kind::CREATE_STATISTICS => {
             let _relation = on(build, child(node, Kind::FROM_TABLE), ShareUpdateExclusive);
@@ -74,8 +74,8 @@ pub(super) fn effect(build: &mut Builder<'_>, node: &SyntaxNode) {
             every(build, node, AccessExclusive, true);
             build.cascades(node);
         }
-        Kind::DROP_INDEX => drop_indexes(build, node),
-        Kind::ALTER_INDEX => alter_index(build, node),
+        Kind::DROP_INDEX => index::drop(build, node),
+        Kind::ALTER_INDEX => index::alter(build, node),
         Kind::ALTER_VIEW => {
             let view = on(build, child(node, Kind::VIEW_REF), AccessExclusive);
             follow(build, node, view);
@@ -104,8 +104,8 @@ pub(super) fn effect(build: &mut Builder<'_>, node: &SyntaxNode) {
             every(build, node, ShareUpdateExclusive, false);
             whole(build, node);
         }
-        Kind::REFRESH => refresh(build, node),
-        Kind::REINDEX => reindex(build, node),
+        Kind::REFRESH => query::refresh(build, node),
+        Kind::REINDEX => index::reindex(build, node),
         Kind::LOCK => {
             let mode = find(node, Kind::LOCK_MODE_CLAUSE).map(|clause| text(&clause).to_ascii_uppercase());
             let mode = mode.and_then(|words| {
@@ -114,9 +114,9 @@ pub(super) fn effect(build: &mut Builder<'_>, node: &SyntaxNode) {
             every(build, node, mode.unwrap_or(AccessExclusive), false);
         }
         Kind::COMMENT_ON | Kind::SECURITY_LABEL => comment(build, node),
-        Kind::INSERT | Kind::UPDATE | Kind::DELETE | Kind::MERGE | Kind::COPY => write(build, node),
+        Kind::INSERT | Kind::UPDATE | Kind::DELETE | Kind::MERGE | Kind::COPY => query::write(build, node),
         Kind::SELECT | Kind::COMPOUND_SELECT | Kind::PAREN_SELECT | Kind::TABLE | Kind::VALUES => {
-            queries(build, node);
+            query::queries(build, node);
             if !types::calls(node).iter().all(|name| HARMLESS.contains(&name.as_str())) {
                 build.unknown("it calls functions, and what they do is not looked at");
             }
@@ -202,7 +202,7 @@ const NO_TABLE: &[Kind] = &[
 ];
 
 /// Locks the first relation that `node` names, or is the name of.
-fn on(build: &mut Builder<'_>, node: Option<SyntaxNode>, mode: LockMode) -> Option<TableName> {
+pub(super) fn on(build: &mut Builder<'_>, node: Option<SyntaxNode>, mode: LockMode) -> Option<TableName> {
     let name = node?.descendants().find(|one| REFERENCES.contains(&one.kind()))?;
     let name = build.named(&name);
     build.lock(&name, mode);
@@ -241,68 +241,6 @@ fn whole(build: &mut Builder<'_>, node: &SyntaxNode) {
     }
 }
 
-/// ACCESS SHARE on what queries in it read.
-fn reads(build: &mut Builder<'_>, node: &SyntaxNode) {
-    let own: Vec<String> = all(node, Kind::WITH_TABLE).filter_map(|one| parts(&one).into_iter().next()).collect();
-    for item in all(node, Kind::RELATION_FROM_ITEM).chain(all(node, Kind::TABLE)) {
-        let Some(name) = child(&item, Kind::RELATION_NAME_REF) else { continue };
-        let written = parts(&name);
-        if matches!(written.as_slice(), [name] if own.contains(name)) {
-            continue;
-        }
-        let name = build.named(&name);
-        // Unknown ones are the system's.
-        if build.catalogue.relations.contains_key(&name) {
-            build.lock(&name, AccessShare);
-        }
-    }
-}
-
-/// A query at the top: what it reads, and which rows it locks.
-fn queries(build: &mut Builder<'_>, node: &SyntaxNode) {
-    reads(build, node);
-    if has(node, Kind::LOCKING_CLAUSE) {
-        for at in 0..build.names.len() {
-            let name = build.names[at].clone();
-            build.lock(&name, RowShare);
-        }
-    }
-}
-
-fn create_view(build: &mut Builder<'_>, node: &SyntaxNode) {
-    let name = find(node, Kind::VIEW).map(|name| build.named(&name));
-    match name {
-        Some(name) if build.catalogue.relations.contains_key(&name) => build.lock(&name, AccessExclusive),
-        _ => {
-            let _made = build.made(node, &[Kind::VIEW], 'v');
-        }
-    }
-    reads(build, node);
-}
-
-fn create_index(build: &mut Builder<'_>, node: &SyntaxNode) {
-    let concurrent = has(node, Kind::CONCURRENTLY_KW);
-    let mode = if concurrent { ShareUpdateExclusive } else { Share };
-    let Some(table) = on(build, child(node, Kind::TABLE_RELATION_NAME), mode) else { return };
-    build.scan(
-        &table,
-        if concurrent { "reads it twice, and waits for every transaction that is open" } else { "builds an index" },
-    );
-    if !has(node, Kind::ONLY_KW) {
-        build.lock_descendants(&table);
-    }
-    if !concurrent && build.in_use(&table) {
-        build.note("CREATE INDEX CONCURRENTLY, alone in a file of its own, would block no writes");
-    }
-    if let Some(index) = child(node, Kind::INDEX).and_then(|index| parts(&index).pop()) {
-        let index = TableName { schema: table.schema.clone(), name: index };
-        build.catalogue.make(index.clone(), 'i', build.file);
-        if let Some(made) = build.catalogue.relations.get_mut(&index) {
-            made.table = Some(table);
-        }
-    }
-}
-
 fn drop_tables(build: &mut Builder<'_>, node: &SyntaxNode) {
     let names: Vec<TableName> = all(node, Kind::TABLE_NAME_REF).map(|one| build.named(&one)).collect();
     for name in &names {
@@ -329,52 +267,8 @@ fn drop_tables(build: &mut Builder<'_>, node: &SyntaxNode) {
     }
 }
 
-/// The table of an index.
-fn table_of(build: &Builder<'_>, index: &TableName) -> Option<TableName> {
-    build.catalogue.relations.get(index).and_then(|index| index.table.clone())
-}
-
-fn drop_indexes(build: &mut Builder<'_>, node: &SyntaxNode) {
-    let mode = if has(node, Kind::CONCURRENTLY_KW) { ShareUpdateExclusive } else { AccessExclusive };
-    for index in all(node, Kind::INDEX_REF).collect::<Vec<_>>() {
-        let index = build.named(&index);
-        if let Some(table) = table_of(build, &index) {
-            build.lock(&table, mode);
-            if mode == AccessExclusive && build.in_use(&table) {
-                build.note("DROP INDEX CONCURRENTLY, alone in a file of its own, would block nobody");
-            }
-        }
-        build.lock(&index, mode);
-        build.catalogue.remove(&index);
-    }
-    build.cascades(node);
-}
-
-fn alter_index(build: &mut Builder<'_>, node: &SyntaxNode) {
-    let Some(index) = child(node, Kind::INDEX_REF) else {
-        return build.unknown("it is about everything in a tablespace");
-    };
-    let index = build.named(&index);
-    if let Some(attached) = child(node, Kind::ATTACH_INDEX_PARTITION) {
-        build.lock(&index, ShareUpdateExclusive);
-        if let Some(table) = table_of(build, &index) {
-            build.lock(&table, AccessShare);
-        }
-        if let Some(partition) = on(build, Some(attached), AccessExclusive).and_then(|index| table_of(build, &index)) {
-            build.lock(&partition, AccessShare);
-        }
-        return;
-    }
-    let moved = child(node, Kind::SET_TABLESPACE).is_some();
-    build.lock(&index, if moved { AccessExclusive } else { ShareUpdateExclusive });
-    if moved {
-        build.rewrite(&index, "copied to the other tablespace, unless it is there already");
-    }
-    follow(build, node, Some(index));
-}
-
 /// Renames in the catalogue what the statement renames.
-fn follow(build: &mut Builder<'_>, node: &SyntaxNode, name: Option<TableName>) {
+pub(super) fn follow(build: &mut Builder<'_>, node: &SyntaxNode, name: Option<TableName>) {
     let kinds = [Kind::VIEW_RENAME_TO, Kind::INDEX_RENAME_TO, Kind::SEQUENCE_RENAME_TO, Kind::SET_SCHEMA];
     let action = node.children().find(|child| kinds.contains(&child.kind()));
     if let (Some(name), Some(action)) = (name, action) {
@@ -429,40 +323,6 @@ fn rewriting(build: &mut Builder<'_>, node: &SyntaxNode, why: &str) {
     }
 }
 
-fn refresh(build: &mut Builder<'_>, node: &SyntaxNode) {
-    let concurrent = has_word(node, Kind::CONCURRENTLY_KW);
-    let Some(view) = on(build, child(node, Kind::VIEW_REF), if concurrent { Exclusive } else { AccessExclusive })
-    else {
-        return;
-    };
-    if !concurrent {
-        build.rewrite(&view, "computed anew");
-    }
-    build.note("what its query reads is locked in ACCESS SHARE");
-}
-
-fn reindex(build: &mut Builder<'_>, node: &SyntaxNode) {
-    let concurrent = has(node, Kind::CONCURRENTLY_KW);
-    let mode = if concurrent { ShareUpdateExclusive } else { Share };
-    if let Some(index) = find(node, Kind::INDEX_REF) {
-        let index = build.named(&index);
-        if let Some(table) = table_of(build, &index) {
-            build.lock(&table, mode);
-            build.scan(&table, "builds the index anew");
-        }
-        build.lock(&index, if concurrent { ShareUpdateExclusive } else { AccessExclusive });
-        build.rewrite(&index, "built anew");
-    } else if let Some(table) = on(build, find(node, Kind::TABLE_NAME_REF), mode) {
-        build.scan(&table, "builds its indexes anew");
-        if !concurrent {
-            build.note("its indexes are locked in ACCESS EXCLUSIVE, so queries that would use them wait too");
-        }
-        build.lock_descendants(&table);
-    } else {
-        build.unknown("it is about every table of the schema or database");
-    }
-}
-
 fn comment(build: &mut Builder<'_>, node: &SyntaxNode) {
     let object = node.children().next();
     let Some(object) = object else { return };
@@ -476,25 +336,6 @@ fn comment(build: &mut Builder<'_>, node: &SyntaxNode) {
     // A part of a table: the table is only looked at.
     let part = has_word(&object, Kind::ON_KW);
     let _relation = on(build, Some(object), if part { AccessShare } else { ShareUpdateExclusive });
-}
-
-/// INSERT, UPDATE, DELETE, MERGE and COPY, also inside WITH.
-fn write(build: &mut Builder<'_>, node: &SyntaxNode) {
-    if node.kind() == Kind::COPY {
-        let mode = if has(node, Kind::COPY_FROM) { RowExclusive } else { AccessShare };
-        let _table = on(build, find(node, Kind::COPY_TABLE), mode);
-    }
-    let kinds = [Kind::INSERT, Kind::UPDATE, Kind::DELETE, Kind::MERGE];
-    for one in node.descendants().filter(|one| kinds.contains(&one.kind())) {
-        let target = [Kind::RELATION_NAME_REF, Kind::RELATION_NAME, Kind::TABLE_RELATION_NAME];
-        let target = one.children().find(|child| target.contains(&child.kind()));
-        if let Some(table) = on(build, target, RowExclusive)
-            && build.in_use(&table)
-        {
-            build.note("its triggers and foreign keys may lock more");
-        }
-    }
-    reads(build, node);
 }
 
 /// SET search_path decides what the names after it mean.

@@ -34,6 +34,7 @@ fn act(build: &mut Builder<'_>, table: &TableName, action: &SyntaxNode) -> bool 
         Kind::ADD_COLUMN => {
             strict(build);
             add_column(build, table, action);
+            enter_column(build, table, action);
             return true;
         }
         Kind::ALTER_COLUMN => return alter_column(build, table, action),
@@ -196,6 +197,14 @@ fn add_column(build: &mut Builder<'_>, table: &TableName, action: &SyntaxNode) {
     }
 }
 
+/// Later statements look at the column as this one makes it.
+fn enter_column(build: &mut Builder<'_>, table: &TableName, node: &SyntaxNode) {
+    let column = types::column(build.catalogue, node);
+    if let Some(table) = build.catalogue.relations.get_mut(table) {
+        table.columns.insert(name(child(node, Kind::COLUMN_NAME)), column);
+    }
+}
+
 /// A foreign key: a lock on both tables, and a look at all rows unless there is nothing to look at or NOT VALID.
 fn references(build: &mut Builder<'_>, table: &TableName, constraint: &SyntaxNode, checked: bool) {
     build.lock(table, LockMode::ShareRowExclusive);
@@ -256,6 +265,11 @@ fn alter_column(build: &mut Builder<'_>, table: &TableName, action: &SyntaxNode)
         Kind::SET_TYPE => {
             let plain = types::is_plain(&option, &column);
             let why = types::rewrite(build.catalogue, known.as_ref(), &types::type_of(&option), plain);
+            let kind = types::column(build.catalogue, &option).kind;
+            let changed = build.catalogue.relations.get_mut(table).and_then(|table| table.columns.get_mut(&column));
+            if let Some(changed) = changed {
+                changed.kind = kind;
+            }
             match why {
                 Some(why) => build.rewrite(table, &why),
                 None if known.is_some_and(|column| column.checked) => build.scan(table, "its CHECK is tried again"),
@@ -292,6 +306,10 @@ fn alter_column(build: &mut Builder<'_>, table: &TableName, action: &SyntaxNode)
 pub(super) fn create(build: &mut Builder<'_>, node: &SyntaxNode) {
     use LockMode::{AccessExclusive, AccessShare, ShareRowExclusive, ShareUpdateExclusive};
     let Some(table) = build.made(node, &[Kind::TABLE_NAME], 'r') else { return };
+    // IF NOT EXISTS leaves a table as it is.
+    if !build.in_use(&table) {
+        all(node, Kind::COLUMN).for_each(|column| enter_column(build, &table, &column));
+    }
     for reference in node
         .descendants()
         .filter(|one| [Kind::REFERENCES_CONSTRAINT, Kind::FOREIGN_KEY_CONSTRAINT].contains(&one.kind()))

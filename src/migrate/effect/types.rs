@@ -86,6 +86,21 @@ pub(super) fn type_of(node: &SyntaxNode) -> String {
     node.children().find(|child| kinds.contains(&child.kind())).map(|node| tree::text(&node)).unwrap_or_default()
 }
 
+/// A column as a statement writes it.
+pub(super) fn column(catalogue: &Catalogue, node: &SyntaxNode) -> Column {
+    let written = type_of(node);
+    let modifiers = written.find('(').map_or("", |open| &written[open..]);
+    let kind = catalogue.types.get(&written).map(|found| format!("{}{modifiers}", found.name));
+    let has = |kind| tree::child(node, kind).is_some();
+    let not_null = has(SyntaxKind::NOT_NULL_CONSTRAINT) || has(SyntaxKind::PRIMARY_KEY_CONSTRAINT);
+    Column {
+        kind: kind.unwrap_or(written),
+        not_null,
+        shown_not_null: false,
+        checked: has(SyntaxKind::CHECK_CONSTRAINT),
+    }
+}
+
 /// The types that make a sequence.
 pub(super) fn is_serial(kind: &str) -> bool {
     ["serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"].contains(&kind.to_lowercase().as_str())

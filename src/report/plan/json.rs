@@ -22,6 +22,7 @@ struct Environment<'a> {
     server: &'a str,
     role: &'a str,
     project: &'a str,
+    lock_holder: Option<&'a str>,
     traced_on: Option<&'a str>,
 }
 
@@ -107,6 +108,7 @@ pub fn render(report: &plan::PlanReport) -> Result<String, serde_json::Error> {
             server: &report.server,
             role: &report.role,
             project: &report.project,
+            lock_holder: (!report.lock.is_empty()).then_some(report.lock.as_str()),
             traced_on: (!report.traced_on.is_empty()).then_some(report.traced_on.as_str()),
         },
         summary: Summary {
