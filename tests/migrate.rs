@@ -27,5 +27,7 @@ mod refusing;
 mod repairing;
 #[path = "migrate/server.rs"]
 mod server;
+#[path = "migrate/tracing.rs"]
+mod tracing;
 #[path = "migrate/trips.rs"]
 mod trips;

@@ -11,7 +11,7 @@ use crate::db::conninfo::Conninfo;
 use crate::db::session::{Endpoint, Session};
 use crate::db::{connect, pooler};
 use crate::migrate::{self, ApplyOptions, Event, Holder, MigrationFile, Server, Summary};
-use crate::model::failure::Failure;
+use crate::model::failure::{Failure, FailureKind};
 use crate::report::header;
 use crate::server::EngineChoice;
 use anstyle::AnsiColor;
@@ -131,11 +131,11 @@ async fn apply(
     })
     .await;
     told.settle(output);
-    if let (Err(_), Some(file)) = (&summary, &told.running) {
-        output.line(&row("failed", file, None));
+    match &summary {
+        Ok(summary) => output.print(&footer(summary)),
+        Err(failure) => output.print(&told.failed(failure)),
     }
-    output.print(&footer(&summary?));
-    Ok(())
+    summary.map(|_| ())
 }
 
 /// How often waiting is told where no line can be written over.
@@ -148,6 +148,8 @@ pub(super) struct Told {
     waiting: Option<(String, Instant)>,
     /// The file that runs.
     running: Option<String>,
+    /// How many files ran.
+    applied: usize,
 }
 
 impl Told {
@@ -185,6 +187,7 @@ impl Told {
             Event::Applied { file, elapsed } => {
                 self.settle(output);
                 self.running = None;
+                self.applied += 1;
                 output.line(&row("applied", file.file_name(), Some(*elapsed)));
             }
         }
@@ -201,6 +204,19 @@ impl Told {
             return;
         }
         self.waiting = Some((what.to_owned(), Instant::now()));
+    }
+
+    /// The last lines where a file failed: its row, the counts and what to type next. Empty where no file ran.
+    fn failed(&self, failure: &Failure) -> String {
+        let Some(file) = &self.running else { return String::new() };
+        let next = match failure.kind() {
+            FailureKind::Migration => {
+                format!("mend {file}, try it with chartchek-db migrate --plan --trace, then chartchek-db migrate")
+            }
+            FailureKind::Lock => "chartchek-db migrate, when the table is less busy".to_owned(),
+            _ => "chartchek-db status".to_owned(),
+        };
+        format!("{}\n{} applied, 1 failed\nnext: {next}\n", row("failed", file, None), self.applied)
     }
 
     /// Takes the line away that told of waiting.

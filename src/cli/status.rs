@@ -7,7 +7,10 @@ use crate::cli::output::Output;
 use crate::contract::project;
 use crate::migrate::{self, State, Status};
 use crate::report;
+use anstyle::Style;
 use serde_json::json;
+
+const QUIET: Style = Style::new().dimmed();
 
 /// Flags.
 #[derive(Debug, clap::Args)]
@@ -53,11 +56,11 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
 const STATES: [State; 5] = [State::Applied, State::Pending, State::Late, State::Changed, State::Missing];
 
 fn human(status: &Status) -> String {
-    let mut text = String::new();
+    let mut text = format!("\n  {QUIET}{:<8} {:<40} applied on{QUIET:#}\n", "state", "file");
     for entry in &status.entries {
         let name = entry.file.rsplit(['/', '\\']).next().unwrap_or(&entry.file);
         let when = entry.applied_on.as_deref().unwrap_or_default();
-        text.push_str(state(entry.state.word(), format!("{name:<40} {when}").trim_end()).as_str());
+        text.push_str(&state(entry.state.word(), format!("{name:<40} {when}").trim_end()));
         text.push('\n');
     }
     let counts: Vec<String> = STATES
@@ -66,11 +69,11 @@ fn human(status: &Status) -> String {
         .filter(|(count, word)| *count > 0 || ["applied", "pending"].contains(word))
         .map(|(count, word)| format!("{count} {word}"))
         .collect();
-    text.push_str(&counts.join(", "));
+    text.push_str(&format!("\n{}", counts.join(", ")));
     text.push_str(if [State::Late, State::Changed, State::Missing].iter().any(|state| status.count(*state) > 0) {
-        "; `migrate` will refuse until files and history agree; next: chartchek-db repair\n"
+        "; `migrate` will refuse until files and history agree\nnext: chartchek-db repair\n"
     } else if status.count(State::Pending) > 0 {
-        "; next: chartchek-db migrate\n"
+        "\nnext: chartchek-db migrate; --plan shows first what it would do\n"
     } else {
         "; up to date\n"
     });

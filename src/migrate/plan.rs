@@ -2,10 +2,10 @@
 
 use crate::db::session::Session;
 use crate::migrate::file::{self, MigrationFile};
-use crate::migrate::history::{self, Look, Row, Server};
-use crate::migrate::lock::{self, Holder};
+use crate::migrate::history::{Look, Row, Server};
+use crate::migrate::lock::Holder;
 use crate::migrate::sql::{self, Script};
-use crate::migrate::status::{State, compare};
+use crate::migrate::status::{self, State, compare};
 use crate::model::failure::Failure;
 
 /// What `migrate` would do.
@@ -28,9 +28,8 @@ pub struct Plan<'a> {
 /// # Errors
 /// As [`crate::migrate::apply()`] before it writes.
 pub async fn plan<'a>(session: &Session, files: &'a [MigrationFile], to: Option<i32>) -> Result<Plan<'a>, Failure> {
-    let (look, holder) = futures::join!(history::look(session), lock::holder(session));
-    let holder = holder.map_err(|error| error.into_failure("cannot see who holds the migration lock"));
-    Ok(Plan { holder: holder?, ..make(files, &look?, to)? })
+    let (look, holder) = status::look(session).await?;
+    Ok(Plan { holder, ..make(files, &look, to)? })
 }
 
 /// The plan for what a look saw.

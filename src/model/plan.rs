@@ -39,6 +39,36 @@ pub struct PlannedFile {
     pub elapsed: Option<Duration>,
 }
 
+/// A lock that a file keeps until it ends, since it runs in one transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptLock {
+    /// `schema.name`.
+    pub relation: String,
+    /// The strongest mode in which the file locks it.
+    pub mode: LockMode,
+    /// The line of the statement that takes it.
+    pub line: usize,
+}
+
+impl PlannedFile {
+    /// The locks that hold up people who read or write, each relation once, with all that follows in the file; none of a
+    /// file that runs without a transaction.
+    pub fn kept(&self) -> Vec<KeptLock> {
+        let mut kept: Vec<KeptLock> = Vec::new();
+        for statement in self.statements.iter().filter(|statement| statement.outside.is_none()) {
+            for lock in statement.effect.locks.iter().filter(|lock| lock.blocks() > Some(Blocks::SchemaChanges)) {
+                let new = KeptLock { relation: lock.relation.clone(), mode: lock.mode, line: statement.line };
+                match kept.iter_mut().find(|one| one.relation == lock.relation) {
+                    Some(one) if one.mode < lock.mode => *one = new,
+                    Some(_) => {}
+                    None => kept.push(new),
+                }
+            }
+        }
+        kept
+    }
+}
+
 /// A statement of a pending file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedStatement {

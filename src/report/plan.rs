@@ -52,6 +52,7 @@ fn render_file(file: &PlannedFile) -> String {
     for statement in &file.statements {
         text.push_str(&render_statement(name, statement));
     }
+    text.push_str(&kept(file));
     let changes: Vec<_> = file
         .statements
         .iter()
@@ -68,6 +69,28 @@ fn render_file(file: &PlannedFile) -> String {
         if let Some(why) = &change.opens {
             text.push_str(&format!("       {BAD}opens{BAD:#}: {why}\n"));
         }
+    }
+    text
+}
+
+/// What a file holds up until it ends: said where more than the statement itself follows.
+fn kept(file: &PlannedFile) -> String {
+    let last = file.statements.last().map_or(0, |statement| statement.line);
+    let kept: Vec<_> = file.kept().into_iter().filter(|lock| lock.line < last).collect();
+    if kept.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("    {TITLE}one transaction: locks are kept until the file ends{TITLE:#}\n");
+    for lock in kept {
+        let blocks = lock.mode.blocks();
+        let style = if blocks == Blocks::ReadsAndWrites { BAD } else { DOUBT };
+        let word = blocks.word();
+        text.push_str(&format!(
+            "       {}: {style}no {}{style:#} from line {} on\n",
+            lock.relation,
+            word.replace("and", "or"),
+            lock.line
+        ));
     }
     text
 }

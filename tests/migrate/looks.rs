@@ -6,9 +6,9 @@ use std::process::Command;
 /// What differs from run to run.
 const SCRUBBED: &[(&str, &str)] = &[
     (r"d\d+ on /\S+:5432 as postgres", "app on [socket] as postgres"),
-    (r"project /\S+: ", "project [folder]: "),
-    (r"/\S+/policies/access.toml", "[folder]/policies/access.toml"),
-    (r"/\S+/migrations/", "migrations/"),
+    (r"project \S+: ", "project [folder]: "),
+    (r"contract \S+ ", "contract policies/access.toml "),
+    (r"[\w./]+/migrations/", "migrations/"),
     (r"sha256 [0-9a-f]{12}", "sha256 [hash]"),
     (r"PostgreSQL 1\d\.\d+( \(/[^)]*\))?", "PostgreSQL [version]"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "[time]"),

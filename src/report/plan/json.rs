@@ -45,7 +45,16 @@ struct File<'a> {
     file: &'a str,
     version: i32,
     traced_ms: Option<f64>,
+    kept_locks: Vec<KeptLock>,
     statements: Vec<Statement<'a>>,
+}
+
+#[derive(Serialize)]
+struct KeptLock {
+    relation: String,
+    mode: &'static str,
+    blocks: &'static str,
+    from_line: usize,
 }
 
 #[derive(Serialize)]
@@ -137,8 +146,14 @@ fn of_file(file: &plan::PlannedFile) -> File<'_> {
         file: &file.path,
         version: file.version,
         traced_ms: file.elapsed.map(milliseconds),
+        kept_locks: file.kept().into_iter().map(of_kept).collect(),
         statements: file.statements.iter().map(of_statement).collect(),
     }
+}
+
+fn of_kept(lock: plan::KeptLock) -> KeptLock {
+    let blocks = lock.mode.blocks().word();
+    KeptLock { relation: lock.relation, mode: lock.mode.word(), blocks, from_line: lock.line }
 }
 
 fn of_statement(statement: &plan::PlannedStatement) -> Statement<'_> {
