@@ -19,6 +19,8 @@ mod looks;
 mod mending;
 #[path = "migrate/naming.rs"]
 mod naming;
+#[path = "migrate/planning.rs"]
+mod planning;
 #[path = "migrate/pooler.rs"]
 mod pooler;
 #[path = "migrate/refusing.rs"]

@@ -19,29 +19,38 @@ use crate::model::lock::LockMode;
 use crate::model::plan::{Effect, PlannedFile, PlannedStatement, TableLock};
 use catalogue::{Catalogue, ForeignKey, Wanted};
 use squawk_syntax::{SyntaxKind, SyntaxNode};
+use std::collections::BTreeSet;
 
 /// Predicts what the plan's files do to the database of `session`, in one round trip and a read-only transaction.
+/// `api_roles` are those that whoever reaches the API has: what they are given opens something.
 ///
 /// # Errors
 /// The server's.
-pub async fn predict(session: &Session, plan: &Plan<'_>) -> Result<Vec<PlannedFile>, Failure> {
+pub async fn predict(
+    session: &Session,
+    plan: &Plan<'_>,
+    api_roles: &BTreeSet<String>,
+) -> Result<Vec<PlannedFile>, Failure> {
     // Parse trees can't be kept over the round trip.
     let wanted = wanted(plan);
     if plan.pending.is_empty() {
         return Ok(Vec::new());
     }
     let mut catalogue = Catalogue::read(session, &wanted).await?;
-    let secured = security::secured(plan.pending.iter().flat_map(|(file, _)| sql::nodes(file.source())), &catalogue);
+    let known = security::Known { secured: security::secured(nodes(plan), &catalogue), api_roles };
     let files = plan.pending.iter().map(|(file, script)| {
         // A file's search_path ends with it.
         let path = catalogue.path.clone();
         let nodes = sql::nodes(file.source());
-        let statements = script.statements.iter().zip(nodes).map(|(statement, node)| {
+        let statements = script.statements.iter().zip(nodes).map(|(statement, (node, understood))| {
             let source = file.source();
             let mut build = Builder::new(&mut catalogue, file.file_name());
             // Before the catalogue follows the statement: a table that it drops is still there.
-            let security = security::changes(&build, &node, &secured);
+            let security = security::changes(&mut build, &node, &known);
             statement::effect(&mut build, &node);
+            if !understood {
+                build.unknown("its syntax was not understood");
+            }
             let mut effect = build.effect;
             effect.security = security;
             PlannedStatement {
@@ -59,19 +68,26 @@ pub async fn predict(session: &Session, plan: &Plan<'_>) -> Result<Vec<PlannedFi
     Ok(files.collect())
 }
 
+/// All statements.
+fn nodes<'a>(plan: &'a Plan<'_>) -> impl Iterator<Item = SyntaxNode> + 'a {
+    plan.pending.iter().flat_map(|(file, _)| sql::nodes(file.source())).map(|(node, _)| node)
+}
+
 /// The names that the plan's files use.
 fn wanted(plan: &Plan<'_>) -> Wanted {
     use SyntaxKind as Kind;
     let mut wanted = Wanted::default();
-    for node in plan.pending.iter().flat_map(|(file, _)| sql::nodes(file.source())) {
+    for node in nodes(plan) {
         for one in node.descendants() {
             let name = tree::parts(&one).pop();
             match one.kind() {
-                Kind::TABLE_NAME_REF
+                Kind::TABLE_NAME
+                | Kind::TABLE_NAME_REF
                 | Kind::RELATION_NAME_REF
                 | Kind::VIEW_REF
                 | Kind::VIEW
                 | Kind::INDEX_REF
+                | Kind::SEQUENCE
                 | Kind::SEQUENCE_REF
                 | Kind::DOMAIN_REF
                 | Kind::QUALIFIED_COLUMN_NAME_REF => {

@@ -64,10 +64,17 @@ pub(crate) fn parse(source: &SourceFile) -> Script {
     Script { statements, meta_command: meta_command(&source.text, &root, bom), open }
 }
 
-/// The parse tree of each statement: as many as [`parse`] gives.
-pub(crate) fn nodes(source: &SourceFile) -> Vec<SyntaxNode> {
-    let root = squawk_syntax::SourceFile::parse(&source.text[bom(source)..]).syntax_node();
-    of(&root).filter(|node| statement(node, 0).is_some()).collect()
+/// The parse tree of each statement, as many as [`parse`] gives, and whether all of it was understood.
+pub(crate) fn nodes(source: &SourceFile) -> Vec<(SyntaxNode, bool)> {
+    let parsed = squawk_syntax::SourceFile::parse(&source.text[bom(source)..]);
+    let wrong: Vec<_> = parsed.errors().iter().map(|error| error.range()).collect();
+    of(&parsed.syntax_node())
+        .filter(|node| statement(node, 0).is_some())
+        .map(|node| {
+            let misread = wrong.iter().any(|range| node.text_range().intersect(*range).is_some());
+            (node.clone(), !misread && !has(&node, SyntaxKind::ERROR))
+        })
+        .collect()
 }
 
 fn of(root: &SyntaxNode) -> impl Iterator<Item = SyntaxNode> {

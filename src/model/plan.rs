@@ -117,9 +117,9 @@ pub struct TableLock {
 }
 
 impl TableLock {
-    /// Whom it holds up; `None` is nobody.
+    /// Whom it holds up; `None` is nobody: the relation is new, or not there.
     pub fn blocks(&self) -> Option<Blocks> {
-        if self.made_by.is_some() { None } else { Some(self.mode.blocks()) }
+        if self.made_by.is_some() || self.kind.is_empty() { None } else { Some(self.mode.blocks()) }
     }
 }
 

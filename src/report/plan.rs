@@ -32,13 +32,17 @@ pub fn render(report: &PlanReport) -> String {
 }
 
 fn header(report: &PlanReport) -> String {
+    let traced_on = match report.traced_on.as_str() {
+        "" => String::new(),
+        engine => format!("{engine}, with no rows but those that the migrations write"),
+    };
     let database = if report.database.is_empty() { "none: an empty one is assumed" } else { &report.database };
     header::render(&[
         ("database", database),
         ("server", &format!("PostgreSQL {}", report.server)),
         ("files", &report.project),
         ("lock", &report.lock),
-        ("traced on", &report.traced_on),
+        ("traced on", &traced_on),
     ])
 }
 
@@ -144,22 +148,17 @@ fn render_lock(lock: &TableLock) -> String {
     if let Some(file) = &lock.made_by {
         return format!("{kind}{} is new in {file}: blocks nobody", lock.relation);
     }
-    let style = match lock.mode.blocks() {
+    let Some(blocks) = lock.blocks() else {
+        return format!("{} is not in the database: blocks nobody", lock.relation);
+    };
+    let style = match blocks {
         Blocks::ReadsAndWrites => BAD,
         Blocks::Writes => DOUBT,
         Blocks::SchemaChanges => GOOD,
     };
-    let size = match (lock.kind, lock.size) {
-        ("", _) => " (not in the database)".to_owned(),
-        (_, Some(size)) => format!(" ({})", render_size(size)),
-        _ => String::new(),
-    };
-    let mut text = format!(
-        "{style}{}{style:#} on {kind}{}{size}: blocks {}",
-        lock.mode.word(),
-        lock.relation,
-        lock.mode.blocks().word()
-    );
+    let size = lock.size.map(|size| format!(" ({})", render_size(size))).unwrap_or_default();
+    let mut text =
+        format!("{style}{}{style:#} on {kind}{}{size}: blocks {}", lock.mode.word(), lock.relation, blocks.word());
     if let Some(why) = &lock.rewrite {
         text.push_str(&format!("\n         {BAD}rewrites it{BAD:#}: {why}"));
     }

@@ -4,6 +4,7 @@ use crate::cli::args::DatabaseUrl;
 use crate::cli::exit::Exit;
 use crate::cli::migrate::{Args, held, open, reached};
 use crate::cli::output::Output;
+use crate::contract::parse;
 use crate::contract::project::Project;
 use crate::db::conninfo::Conninfo;
 use crate::db::session::Session;
@@ -13,6 +14,7 @@ use crate::model::plan::PlanReport;
 use crate::report::plan::{self, json};
 use crate::schema::drift;
 use crate::server::{self, EngineChoice, Regime, Scratch};
+use std::collections::BTreeSet;
 
 /// How to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -66,7 +68,7 @@ async fn on_target(
     let mut report = report(&plan, project);
     report.database = reached(target.endpoint(), &plan.server);
     report.lock = held(plan.holder.as_ref());
-    report.files = migrate::predict(&target, &plan).await?;
+    report.files = migrate::predict(&target, &plan, &api_roles(project)).await?;
     if let (true, Some((first, _))) = (args.trace, plan.pending.first()) {
         let regime = drift::regime(&target).await?;
         let mut part = project.clone();
@@ -94,10 +96,17 @@ async fn on_nothing(
     let session = scratch.connect().await?;
     let plan = migrate::plan(&session, files, args.to).await?;
     let mut report = report(&plan, project);
-    report.files = migrate::predict(&session, &plan).await?;
+    report.files = migrate::predict(&session, &plan, &api_roles(project)).await?;
     trace(&session, &plan, &mut report, &scratch, args.show_detail).await?;
     session.close().await;
     Ok(report)
+}
+
+/// The roles of the contract's actors that row security holds. A contract that is wrong is told of by what needs it.
+fn api_roles(project: &Project) -> BTreeSet<String> {
+    let contract = parse::parse(&project.contract);
+    let actors = contract.into_iter().flat_map(|contract| contract.actors);
+    actors.filter(|actor| !actor.bypasses_rls).map(|actor| actor.role).collect()
 }
 
 fn report(plan: &Plan<'_>, project: &Project) -> PlanReport {

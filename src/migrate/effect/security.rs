@@ -3,6 +3,7 @@
 
 use super::Builder;
 use super::catalogue::Catalogue;
+use super::statement::in_schema;
 use super::tree::{all, child, find, has, has_word, name, parts, text};
 use crate::db::quote;
 use crate::model::access::TableName;
@@ -10,8 +11,22 @@ use crate::model::plan::SecurityChange;
 use squawk_syntax::{SyntaxKind as Kind, SyntaxNode};
 use std::collections::BTreeSet;
 
-/// Roles that whoever reaches the API has.
+/// Every role, and Supabase's for whoever reaches the API; the contract names others.
 const API_ROLES: &[&str] = &["public", "anon", "authenticated"];
+
+/// What changes are held against.
+pub(super) struct Known<'a> {
+    /// The tables on which pending files enable row security.
+    pub(super) secured: BTreeSet<TableName>,
+    /// Roles that whoever reaches the API has.
+    pub(super) api_roles: &'a BTreeSet<String>,
+}
+
+impl Known<'_> {
+    fn is_api(&self, role: &str) -> bool {
+        API_ROLES.contains(&role) || self.api_roles.contains(role)
+    }
+}
 
 /// Names of objects that rights stand on.
 const OBJECTS: &[Kind] = &[
@@ -41,12 +56,12 @@ pub(super) fn secured(nodes: impl Iterator<Item = SyntaxNode>, catalogue: &Catal
 }
 
 /// The statement's changes.
-pub(super) fn changes(build: &Builder<'_>, node: &SyntaxNode, secured: &BTreeSet<TableName>) -> Vec<SecurityChange> {
+pub(super) fn changes(build: &mut Builder<'_>, node: &SyntaxNode, known: &Known<'_>) -> Vec<SecurityChange> {
     match node.kind() {
-        Kind::CREATE_POLICY | Kind::ALTER_POLICY | Kind::DROP_POLICY => vec![policy(build, node)],
-        Kind::GRANT | Kind::REVOKE => grants(build, node),
-        Kind::ALTER_DEFAULT_PRIVILEGES => vec![default_privileges(node)],
-        Kind::CREATE_TABLE | Kind::CREATE_TABLE_AS => created_table(build, node, secured),
+        Kind::CREATE_POLICY | Kind::ALTER_POLICY | Kind::DROP_POLICY => vec![policy(build, node, known)],
+        Kind::GRANT | Kind::REVOKE => grants(build, node, known),
+        Kind::ALTER_DEFAULT_PRIVILEGES => vec![default_privileges(node, known)],
+        Kind::CREATE_TABLE | Kind::CREATE_TABLE_AS => created_table(build, node, known),
         Kind::CREATE_VIEW | Kind::CREATE_MATERIALIZED_VIEW => created_view(build, node),
         Kind::CREATE_FUNCTION | Kind::CREATE_PROCEDURE | Kind::ALTER_FUNCTION | Kind::ALTER_PROCEDURE
             if has(node, Kind::SECURITY_DEFINER_FUNC_OPTION) =>
@@ -60,8 +75,13 @@ pub(super) fn changes(build: &Builder<'_>, node: &SyntaxNode, secured: &BTreeSet
         }
         Kind::CREATE_ROLE | Kind::ALTER_ROLE | Kind::CREATE_USER | Kind::ALTER_USER => role(node),
         Kind::REASSIGN | Kind::DROP_OWNED => vec![change(text(node), "owners and rights of many objects", None)],
-        Kind::ALTER_TABLE => row_security(build, node).chain(owner(build, node)).collect(),
-        _ => owner(build, node).collect(),
+        Kind::ALTER_TABLE => row_security(build, node).chain(owner(build, node, known)).collect(),
+        Kind::CREATE_SCHEMA => {
+            let mut found = Vec::new();
+            in_schema(build, node, |build, element| found.extend(changes(build, element, known)));
+            found
+        }
+        _ => owner(build, node, known).collect(),
     }
 }
 
@@ -78,7 +98,7 @@ fn relation(build: &Builder<'_>, node: Option<SyntaxNode>) -> String {
     node.map(|node| quote::table(&build.named(&node))).unwrap_or_default()
 }
 
-fn policy(build: &Builder<'_>, node: &SyntaxNode) -> SecurityChange {
+fn policy(build: &Builder<'_>, node: &SyntaxNode, known: &Known<'_>) -> SecurityChange {
     let own = child(node, Kind::POLICY).or_else(|| child(node, Kind::POLICY_REF));
     let table = relation(build, find(node, Kind::TABLE_NAME_REF));
     let object = format!("policy {} on {table}", quote::readable_identifier(&name(own)));
@@ -118,7 +138,7 @@ fn policy(build: &Builder<'_>, node: &SyntaxNode) -> SecurityChange {
             }
         }
     }
-    let reachable = roles.as_ref().map_or(made, |roles| names_api_role(roles));
+    let reachable = roles.as_ref().map_or(made, |roles| role_names(roles).iter().any(|role| known.is_api(role)));
     let why = match (restrictive, open.is_empty()) {
         (false, false) => Some(format!("{} takes every row", open.join(" and "))),
         (false, true) if made && reachable => {
@@ -142,24 +162,20 @@ fn role_names(node: &SyntaxNode) -> Vec<String> {
     names
 }
 
-fn names_api_role(node: &SyntaxNode) -> bool {
-    role_names(node).iter().any(|name| API_ROLES.contains(&name.as_str()))
-}
-
 /// Why rights of these roles open something.
-fn opening(roles: &[String]) -> Option<String> {
-    let api: Vec<&str> = roles.iter().map(String::as_str).filter(|role| API_ROLES.contains(role)).collect();
+fn opening(roles: &[String], known: &Known<'_>) -> Option<String> {
+    let api: Vec<&str> = roles.iter().map(String::as_str).filter(|role| known.is_api(role)).collect();
     let who = match api.as_slice() {
         [] => return None,
         ["anon"] => "anon is everyone, without a login",
         ["authenticated"] => "authenticated is everyone with a login",
         roles if roles.contains(&"public") => "PUBLIC is every role, anon too",
-        _ => "anon and authenticated are everyone who reaches the API",
+        _ => "whoever reaches the API has these roles",
     };
     Some(who.to_owned())
 }
 
-fn grants(build: &Builder<'_>, node: &SyntaxNode) -> Vec<SecurityChange> {
+fn grants(build: &Builder<'_>, node: &SyntaxNode, known: &Known<'_>) -> Vec<SecurityChange> {
     let grants = node.kind() == Kind::GRANT;
     let list = node.children().filter(|child| child.kind() == Kind::ROLE_REF_LIST).last();
     let roles = list.as_ref().map(role_names).unwrap_or_default();
@@ -171,7 +187,7 @@ fn grants(build: &Builder<'_>, node: &SyntaxNode) -> Vec<SecurityChange> {
         true => format!("{rights} granted to {}", shown.join(", ")),
         false => format!("{rights} revoked from {}", shown.join(", ")),
     };
-    let mut opens = if grants { opening(&roles) } else { None };
+    let mut opens = if grants { opening(&roles, known) } else { None };
     let Some(on) = child(node, Kind::ON_PRIVILEGE_OBJECTS_CLAUSE) else {
         return vec![SecurityChange {
             object: format!("membership of {rights}"),
@@ -233,7 +249,7 @@ fn role_word(role: &str) -> String {
     if role == "public" { "PUBLIC".to_owned() } else { quote::readable_identifier(role) }
 }
 
-fn default_privileges(node: &SyntaxNode) -> SecurityChange {
+fn default_privileges(node: &SyntaxNode, known: &Known<'_>) -> SecurityChange {
     let action = node
         .children()
         .find(|child| [Kind::GRANT_DEFAULT_PRIVILEGES, Kind::REVOKE_DEFAULT_PRIVILEGES].contains(&child.kind()));
@@ -243,7 +259,7 @@ fn default_privileges(node: &SyntaxNode) -> SecurityChange {
     let object = format!("default privileges {}", context.join(" ").to_lowercase()).trim_end().to_owned();
     let Some(action) = action else { return change(object, text(node), None) };
     let grants = action.kind() == Kind::GRANT_DEFAULT_PRIVILEGES;
-    let opens = if grants { opening(&role_names(&action)) } else { None };
+    let opens = if grants { opening(&role_names(&action), known) } else { None };
     SecurityChange {
         object,
         change: text(&action),
@@ -251,10 +267,13 @@ fn default_privileges(node: &SyntaxNode) -> SecurityChange {
     }
 }
 
-fn created_table(build: &Builder<'_>, node: &SyntaxNode, secured: &BTreeSet<TableName>) -> Vec<SecurityChange> {
+fn created_table(build: &Builder<'_>, node: &SyntaxNode, known: &Known<'_>) -> Vec<SecurityChange> {
     let Some(made) = find(node, Kind::TABLE_NAME) else { return Vec::new() };
     let made = build.catalogue.resolve_new(&parts(&made));
-    if child(node, Kind::TEMP).is_some() || secured.contains(&made) || build.catalogue.relations.contains_key(&made) {
+    if child(node, Kind::TEMP).is_some()
+        || known.secured.contains(&made)
+        || build.catalogue.relations.contains_key(&made)
+    {
         return Vec::new();
     }
     let why = "no pending file enables row security on it: grants alone decide who sees its rows";
@@ -296,7 +315,11 @@ fn row_security<'a>(build: &'a Builder<'_>, node: &'a SyntaxNode) -> impl Iterat
 }
 
 /// OWNER TO, of whatever it is.
-fn owner<'a>(build: &'a Builder<'_>, node: &'a SyntaxNode) -> impl Iterator<Item = SecurityChange> + 'a {
+fn owner<'a>(
+    build: &'a Builder<'_>,
+    node: &'a SyntaxNode,
+    known: &'a Known<'_>,
+) -> impl Iterator<Item = SecurityChange> + 'a {
     node.children().filter(|action| action.kind() == Kind::OWNER_TO).map(move |action| {
         let to = role_names(&action).pop().unwrap_or_default();
         let table = node.descendants().find(|one| OBJECTS.contains(&one.kind()) || one.kind() == Kind::VIEW_REF);
@@ -307,7 +330,7 @@ fn owner<'a>(build: &'a Builder<'_>, node: &'a SyntaxNode) -> impl Iterator<Item
             _ => written(table),
         };
         let why = "an owner is held by no policy unless row security is forced";
-        let opens = if API_ROLES.contains(&to.as_str()) { Some(why) } else { None };
+        let opens = if known.is_api(&to) { Some(why) } else { None };
         change(format!("owner of {object}"), format!("becomes {}", role_word(&to)), opens)
     })
 }

@@ -63,8 +63,11 @@ pub(super) fn effect(build: &mut Builder<'_>, node: &SyntaxNode) {
         }
         Kind::CREATE_RULE => {
             let _relation = on(build, child(node, Kind::RULE_ON), AccessExclusive);
-            query::reads(build, node);
+            query::write(build, node);
         }
+        // A body of SQL is read when the function is made.
+        Kind::CREATE_FUNCTION | Kind::CREATE_PROCEDURE => query::write(build, node),
+        Kind::CREATE_SCHEMA => in_schema(build, node, effect),
         Kind::CREATE_STATISTICS => {
             let _relation = on(build, child(node, Kind::FROM_TABLE), ShareUpdateExclusive);
         }
@@ -93,7 +96,8 @@ pub(super) fn effect(build: &mut Builder<'_>, node: &SyntaxNode) {
         Kind::TRUNCATE => truncate(build, node),
         Kind::CLUSTER | Kind::REPACK => rewriting(build, node, "written anew in the index's order"),
         Kind::VACUUM => {
-            if has_word(node, Kind::FULL_KW) || text(node).to_ascii_lowercase().contains("(full") {
+            let full = all(node, Kind::VACUUM_OPTION_NAME).any(|option| text(&option).eq_ignore_ascii_case("full"));
+            if has_word(node, Kind::FULL_KW) || full {
                 rewriting(build, node, "written anew without its dead rows");
             } else {
                 every(build, node, ShareUpdateExclusive, false);
@@ -117,6 +121,7 @@ pub(super) fn effect(build: &mut Builder<'_>, node: &SyntaxNode) {
         Kind::INSERT | Kind::UPDATE | Kind::DELETE | Kind::MERGE | Kind::COPY => query::write(build, node),
         Kind::SELECT | Kind::COMPOUND_SELECT | Kind::PAREN_SELECT | Kind::TABLE | Kind::VALUES => {
             query::queries(build, node);
+            query::write(build, node);
             if !types::calls(node).iter().all(|name| HARMLESS.contains(&name.as_str())) {
                 build.unknown("it calls functions, and what they do is not looked at");
             }
@@ -141,12 +146,9 @@ const NO_TABLE: &[Kind] = &[
     Kind::GRANT,
     Kind::REVOKE,
     Kind::ALTER_DEFAULT_PRIVILEGES,
-    Kind::CREATE_FUNCTION,
-    Kind::CREATE_PROCEDURE,
     Kind::CREATE_AGGREGATE,
     Kind::CREATE_TYPE,
     Kind::CREATE_DOMAIN,
-    Kind::CREATE_SCHEMA,
     Kind::CREATE_ROLE,
     Kind::CREATE_USER,
     Kind::CREATE_GROUP,
@@ -232,6 +234,21 @@ fn owned_by(build: &mut Builder<'_>, node: &SyntaxNode) {
         let table = build.catalogue.resolve(&name);
         build.lock(&table, AccessShare);
     }
+}
+
+/// Does `work` for each thing that CREATE SCHEMA makes with the schema, where bare names are the schema's.
+pub(super) fn in_schema(
+    build: &mut Builder<'_>,
+    node: &SyntaxNode,
+    mut work: impl FnMut(&mut Builder<'_>, &SyntaxNode),
+) {
+    let elements = node.children().filter(|one| ![Kind::IF_NOT_EXISTS, Kind::NAMED_SCHEMA].contains(&one.kind()));
+    let elements: Vec<SyntaxNode> = elements.filter(|one| one.kind() != Kind::AUTHORIZATION_SCHEMA).collect();
+    let named = find(node, Kind::NAMED_SCHEMA).and_then(|name| parts(&name).into_iter().next());
+    let path = build.catalogue.path.clone();
+    build.catalogue.path.splice(0..0, named);
+    elements.iter().for_each(|element| work(build, element));
+    build.catalogue.path = path;
 }
 
 /// A statement that names no table is about all.

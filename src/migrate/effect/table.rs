@@ -20,6 +20,10 @@ pub(super) fn alter(build: &mut Builder<'_>, node: &SyntaxNode) {
     {
         deep |= act(build, &table, &action);
     }
+    if build.names.is_empty() {
+        build.lock(&table, LockMode::AccessExclusive);
+        build.unknown("what it does was not understood");
+    }
     // One lock for all subcommands, the strongest, and those that inherit are locked alike.
     if deep && !only {
         build.lock_descendants(&table);
@@ -33,8 +37,13 @@ fn act(build: &mut Builder<'_>, table: &TableName, action: &SyntaxNode) -> bool 
     match action.kind() {
         Kind::ADD_COLUMN => {
             strict(build);
-            add_column(build, table, action);
-            enter_column(build, table, action);
+            let added = name(child(action, Kind::COLUMN_NAME));
+            let there = build.catalogue.relations.get(table).is_some_and(|table| table.columns.contains_key(&added));
+            // IF NOT EXISTS leaves a column as it is.
+            if !there {
+                add_column(build, table, action);
+                enter_column(build, table, action);
+            }
             return true;
         }
         Kind::ALTER_COLUMN => return alter_column(build, table, action),
@@ -70,7 +79,10 @@ fn act(build: &mut Builder<'_>, table: &TableName, action: &SyntaxNode) -> bool 
             let checked = name(child(action, Kind::CONSTRAINT_NAME_REF));
             for key in build.foreign_keys(|key| key.table == *table && key.name == checked) {
                 build.lock(&key.referenced, RowShare);
-                build.scan(&key.referenced, "every row is looked up in it");
+                build.scan(
+                    &key.referenced,
+                    "the other table's rows are looked up in it: all of it is read unless its index serves",
+                );
             }
             return true;
         }
@@ -213,8 +225,10 @@ fn references(build: &mut Builder<'_>, table: &TableName, constraint: &SyntaxNod
     build.lock(&referenced, LockMode::ShareRowExclusive);
     if checked && !has(constraint, Kind::NOT_VALID) {
         build.scan(table, "each row is looked up in the other table");
-        build.scan(&referenced, "every row is looked up in it");
+        build
+            .scan(&referenced, "the other table's rows are looked up in it: all of it is read unless its index serves");
     }
+    build.lock_descendants(&referenced);
     let key = name(find(constraint, Kind::CONSTRAINT_NAME));
     let columns = child(constraint, Kind::FOREIGN_KEY_COLUMN_LIST)
         .map(|list| all(&list, Kind::COLUMN_NAME_REF).filter_map(|column| parts(&column).pop()).collect());
@@ -306,10 +320,10 @@ fn alter_column(build: &mut Builder<'_>, table: &TableName, action: &SyntaxNode)
 pub(super) fn create(build: &mut Builder<'_>, node: &SyntaxNode) {
     use LockMode::{AccessExclusive, AccessShare, ShareRowExclusive, ShareUpdateExclusive};
     let Some(table) = build.made(node, &[Kind::TABLE_NAME], 'r') else { return };
-    // IF NOT EXISTS leaves a table as it is.
-    if !build.in_use(&table) {
-        all(node, Kind::COLUMN).for_each(|column| enter_column(build, &table, &column));
+    if build.in_use(&table) {
+        return build.note("the table is there already: with IF NOT EXISTS nothing happens, else it fails");
     }
+    all(node, Kind::COLUMN).for_each(|column| enter_column(build, &table, &column));
     for reference in node
         .descendants()
         .filter(|one| [Kind::REFERENCES_CONSTRAINT, Kind::FOREIGN_KEY_CONSTRAINT].contains(&one.kind()))
@@ -317,6 +331,7 @@ pub(super) fn create(build: &mut Builder<'_>, node: &SyntaxNode) {
         if let Some(referenced) = child(&reference, Kind::TABLE_NAME_REF) {
             let referenced = build.named(&referenced);
             build.lock(&referenced, ShareRowExclusive);
+            build.lock_descendants(&referenced);
             build.add_foreign_key(&table, name(find(&reference, Kind::CONSTRAINT_NAME)), Vec::new(), referenced);
         }
     }

@@ -72,7 +72,7 @@ struct Statement<'a> {
 #[derive(Serialize)]
 struct Lock<'a> {
     relation: &'a str,
-    kind: &'a str,
+    kind: Option<&'a str>,
     mode: &'a str,
     blocks: &'a str,
     made_by: Option<&'a str>,
@@ -176,7 +176,7 @@ fn of_statement(statement: &plan::PlannedStatement) -> Statement<'_> {
 fn of_lock(lock: &plan::TableLock) -> Lock<'_> {
     Lock {
         relation: &lock.relation,
-        kind: lock.kind,
+        kind: (!lock.kind.is_empty()).then_some(lock.kind),
         mode: lock.mode.word(),
         blocks: lock.blocks().map_or("nobody", |blocks| blocks.word()),
         made_by: lock.made_by.as_deref(),
