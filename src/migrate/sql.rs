@@ -72,7 +72,8 @@ pub(crate) fn nodes(source: &SourceFile) -> Vec<(SyntaxNode, bool)> {
         .filter(|node| statement(node, 0).is_some())
         .map(|node| {
             let misread = wrong.iter().any(|range| node.text_range().intersect(*range).is_some());
-            (node.clone(), !misread && !has(&node, SyntaxKind::ERROR))
+            let understood = !misread && !has(&node, SyntaxKind::ERROR);
+            (node, understood)
         })
         .collect()
 }

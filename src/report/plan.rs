@@ -11,6 +11,9 @@ use std::time::Duration;
 /// How many lines of a statement are shown before the rest is counted.
 const LINES: usize = 12;
 
+/// How much of a change's description is shown.
+const CHARACTERS: usize = 90;
+
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const DOUBT: Style = AnsiColor::Yellow.on_default().bold();
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -69,12 +72,20 @@ fn render_file(file: &PlannedFile) -> String {
     for (line, change) in changes {
         let place = format!("{QUIET}{name}:{line}{QUIET:#}");
         let sign = if change.opens.is_some() { format!("{BAD}!{BAD:#}") } else { format!("{GOOD}.{GOOD:#}") };
-        text.push_str(&format!("     {sign} {}: {}  {place}\n", change.object, change.change));
+        text.push_str(&format!("     {sign} {}: {}  {place}\n", change.object, short(&change.change)));
         if let Some(why) = &change.opens {
             text.push_str(&format!("       {BAD}opens{BAD:#}: {why}\n"));
         }
     }
     text
+}
+
+/// The beginning of what the statement above says in full.
+fn short(text: &str) -> String {
+    match text.char_indices().nth(CHARACTERS) {
+        Some((end, _)) => format!("{} …", text[..end].trim_end()),
+        None => text.to_owned(),
+    }
 }
 
 /// What a file holds up until it ends: said where more than the statement itself follows.
@@ -193,7 +204,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -139,9 +139,11 @@ fn policy(build: &Builder<'_>, node: &SyntaxNode, known: &Known<'_>) -> Security
         }
     }
     let reachable = roles.as_ref().map_or(made, |roles| role_names(roles).iter().any(|role| known.is_api(role)));
+    // A new table's first policies are what lets anybody in at all.
+    let in_use = find(node, Kind::TABLE_NAME_REF).is_some_and(|table| build.in_use(&build.named(&table)));
     let why = match (restrictive, open.is_empty()) {
         (false, false) => Some(format!("{} takes every row", open.join(" and "))),
-        (false, true) if made && reachable => {
+        (false, true) if made && reachable && in_use => {
             Some("permissive policies add up: rows that it takes come to those of the others".to_owned())
         }
         _ if !made => Some("compare it with the policy that it changes".to_owned()),
