@@ -6,5 +6,7 @@ pub mod catalog;
 pub mod enums;
 pub mod failure;
 pub mod finding;
+pub mod lock;
+pub mod plan;
 pub mod report;
 pub mod source;

@@ -2,9 +2,11 @@
 
 pub mod comparison;
 pub mod failure;
+pub mod header;
 pub mod human;
 pub mod json;
 pub mod matrix;
+pub mod plan;
 
 /// Text without the escape sequences of colours: for files.
 pub fn plain(text: &str) -> String {

@@ -10,6 +10,8 @@ mod baseline;
 mod cluster;
 #[path = "migrate/cut.rs"]
 mod cut;
+#[path = "migrate/effects.rs"]
+mod effects;
 #[path = "migrate/engines.rs"]
 mod engines;
 #[path = "migrate/failing.rs"]
@@ -26,10 +28,14 @@ mod load;
 mod loaded;
 #[path = "migrate/locking.rs"]
 mod locking;
+#[path = "migrate/looks.rs"]
+mod looks;
 #[path = "migrate/mending.rs"]
 mod mending;
 #[path = "migrate/naming.rs"]
 mod naming;
+#[path = "migrate/planning.rs"]
+mod planning;
 #[path = "migrate/pooler.rs"]
 mod pooler;
 #[path = "support/proxy.rs"]
@@ -42,5 +48,7 @@ mod refusing;
 mod repairing;
 #[path = "migrate/server.rs"]
 mod server;
+#[path = "migrate/tracing.rs"]
+mod tracing;
 #[path = "migrate/trips.rs"]
 mod trips;

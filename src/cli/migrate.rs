@@ -1,6 +1,7 @@
 //! `migrate`: apply pending migrations, or show them with `--plan`.
 
 mod baseline;
+mod plan;
 
 use crate::cli::args::{ConnectionArgs, ProjectArgs};
 use crate::cli::exit::Exit;
@@ -10,10 +11,12 @@ use crate::contract::project::{self, Project};
 use crate::db::conninfo::Conninfo;
 use crate::db::session::{Endpoint, Session};
 use crate::db::{connect, pooler};
-use crate::migrate::{self, ApplyOptions, Event, MigrationFile, Plan, Server, Summary};
-use crate::model::failure::Failure;
+use crate::migrate::{self, ApplyOptions, Event, Holder, MigrationFile, Server, Summary};
+use crate::model::failure::{Failure, FailureKind};
+use crate::report::header;
 use crate::server::EngineChoice;
-use std::time::Duration;
+use anstyle::AnsiColor;
+use std::time::{Duration, Instant};
 
 /// Flags.
 #[derive(Debug, clap::Args)]
@@ -25,15 +28,22 @@ pub(crate) struct Args {
     /// Print what would run, with its statements; the database itself keeps this read-only
     #[arg(long)]
     plan: bool,
+    /// With --plan: apply the pending files to a scratch database too, and show the locks that they took and their times
+    #[arg(long, requires = "plan", group = "scratch")]
+    trace: bool,
+    /// How --plan prints
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = plan::Format::Human, requires = "plan")]
+    format: plan::Format,
     /// Apply up to and with this version; later files stay pending
     #[arg(long, value_name = "VERSION")]
     to: Option<i32>,
     /// For a database that has the schema but no history: record the files up to this version without running them, once
     /// a comparison with a scratch database found no difference
-    #[arg(long, value_name = "VERSION", conflicts_with_all = ["plan", "to"])]
+    #[arg(long, value_name = "VERSION", conflicts_with_all = ["plan", "to"], group = "scratch")]
     baseline: Option<i32>,
-    /// Where --baseline makes its scratch database: auto (local PostgreSQL 15 or newer, else embedded), embedded, local
-    #[arg(long, value_name = "ENGINE", requires = "baseline")]
+    /// Where --baseline and --trace make their scratch database: auto (local PostgreSQL 15 or newer, else embedded),
+    /// embedded, local
+    #[arg(long, value_name = "ENGINE", requires = "scratch")]
     engine: Option<EngineChoice>,
     /// How long to wait for the migration lock and for tables' locks, in seconds; 0 tries once
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
@@ -54,6 +64,9 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, output: &Output, interrupts: &Interrupts) -> anyhow::Result<Exit> {
     let project = project::find(args.project.project.as_deref(), args.project.embedded)?;
     let files = migrate::load(&project)?;
+    if args.plan {
+        return plan::run(&args, &project, &files, output).await;
+    }
     let mut session = open(&args.connection).await?;
     let mut options = ApplyOptions {
         to: args.to,
@@ -66,8 +79,6 @@ pub(crate) async fn run(args: Args, output: &Output, interrupts: &Interrupts) ->
     let done = if let Some(version) = args.baseline {
         let engine = args.engine.unwrap_or(EngineChoice::Auto);
         baseline::baseline(&session, &project, &files, version, engine, &options, output).await
-    } else if args.plan {
-        plan(&session, &project, &files, args.to, output).await.map(|()| Exit::Clean)
     } else {
         options.stop = interrupts.listen();
         apply(&mut session, &project, &files, &options, output).await.map(|()| Exit::Clean)
@@ -91,8 +102,23 @@ pub(super) async fn open(args: &ConnectionArgs) -> Result<Session, Failure> {
 
 /// The lines that say which database, which server and which files.
 pub(super) fn header(endpoint: &Endpoint, server: &Server, project: &Project) -> String {
+    header::render(&[
+        ("database", &reached(endpoint, server)),
+        ("server", &format!("PostgreSQL {}", server.version)),
+        ("files", &project.describe()),
+    ])
+}
+
+/// Which database, as whom, and through what.
+fn reached(endpoint: &Endpoint, server: &Server) -> String {
     let role = if server.role == endpoint.user { String::new() } else { format!(", acting as {}", server.role) };
-    format!("database  {endpoint}{role}\nserver    PostgreSQL {}\nfiles     {}\n", server.version, project.describe())
+    let pooler = pooler::kind(&endpoint.host).map(|kind| format!(", through {kind}")).unwrap_or_default();
+    format!("{endpoint}{role}{pooler}")
+}
+
+/// Who holds the migration lock; empty where nobody does.
+pub(super) fn held(holder: Option<&Holder>) -> String {
+    holder.map(|holder| format!("held by {holder}")).unwrap_or_default()
 }
 
 async fn apply(
@@ -110,15 +136,27 @@ async fn apply(
         }
         told.tell(event, output);
     })
-    .await?;
-    output.print(&footer(&summary));
-    Ok(())
+    .await;
+    told.settle(output);
+    match &summary {
+        Ok(summary) => output.print(&footer(summary)),
+        Err(failure) => output.print(&told.failed(failure)),
+    }
+    summary.map(|_| ())
 }
+
+/// How often waiting is told where no line can be written over.
+const REPEATED: Duration = Duration::from_secs(10);
 
 /// Prints events; remembers what need not be said twice.
 #[derive(Debug, Default)]
 pub(super) struct Told {
-    holder: Option<i32>,
+    /// What is being waited for, and when that was said.
+    waiting: Option<(String, Instant)>,
+    /// The file that runs.
+    running: Option<String>,
+    /// How many files ran.
+    applied: usize,
 }
 
 impl Told {
@@ -126,49 +164,103 @@ impl Told {
     pub(super) fn tell(&mut self, event: &Event<'_>, output: &Output) {
         match event {
             Event::Looked { .. } => {}
-            Event::Waiting { holder, .. } => {
-                let pid = holder.map(|holder| holder.pid);
-                if pid.is_some() && self.holder != pid {
-                    self.holder = pid;
-                    if let Some(holder) = holder {
-                        output.note(&format!("waiting for the migration lock, held by {holder}"));
-                    }
-                }
+            Event::Waiting { holder, waited } => {
+                let what = format!("the migration lock of {}", holder.map_or(0, |holder| holder.pid));
+                let who = holder.map(|holder| format!(", held by {holder}")).unwrap_or_default();
+                let text = format!("waiting for the migration lock{who}; {} s so far", waited.as_secs());
+                self.wait(&what, &text, output);
             }
-            Event::Applying { file } => tracing::info!(file = file.file_name(), "applying"),
+            Event::Applying { file } => {
+                self.settle(output);
+                self.running = Some(file.file_name().to_owned());
+                tracing::info!(file = file.file_name(), "applying");
+            }
             Event::Blocked { file, blockers, tries } => {
                 let because = if blockers.named { "because of" } else { "perhaps because of" };
                 let who = match blockers.holders.as_slice() {
                     [] => "someone who is gone by now".to_owned(),
                     [first, ..] => format!("{first}, which this would end: {}", first.end()),
                 };
-                output.note(&format!(
-                    "{} did not get a table's lock (try {tries}), {because} {who}\nit was rolled back and is tried again",
+                let text = format!(
+                    "{} did not get a table's lock (try {tries}), {because} {who}; it was rolled back and is tried again",
                     file.file_name()
-                ));
+                );
+                self.wait(file.file_name(), &text, output);
             }
             Event::Waits { file, holders } => {
-                for holder in holders.iter().take(5) {
-                    output.note(&format!(
-                        "{} waits for {holder}, which this would end: {}",
-                        file.file_name(),
-                        holder.end()
-                    ));
-                }
+                let each =
+                    holders.iter().take(5).map(|holder| format!("{holder}, which this would end: {}", holder.end()));
+                let text = format!("{} waits for {}", file.file_name(), each.collect::<Vec<_>>().join("; and for "));
+                self.wait(file.file_name(), &text, output);
             }
             Event::Mended { file, index, how } => {
                 output.line(&format!("  mended   {}: index {index} {}", file.file_name(), how.words()));
             }
-            Event::Applied { file, elapsed } => output.line(&row("applied", file.file_name(), Some(*elapsed))),
+            Event::Applied { file, elapsed } => {
+                self.settle(output);
+                self.running = None;
+                self.applied += 1;
+                output.line(&row("applied", file.file_name(), Some(*elapsed)));
+            }
+        }
+    }
+
+    /// Tells of waiting: at a terminal in one line that is written over, elsewhere at the start and from time to time.
+    fn wait(&mut self, what: &str, text: &str, output: &Output) {
+        let said = self.waiting.as_ref().filter(|(one, _)| one == what).map(|(_, at)| *at);
+        if output.is_terminal() {
+            output.update(text);
+        } else if said.is_none_or(|at| at.elapsed() >= REPEATED) {
+            output.note(text);
+        } else {
+            return;
+        }
+        self.waiting = Some((what.to_owned(), Instant::now()));
+    }
+
+    /// The last lines where a file failed: its row, the counts and what to type next. Empty where no file ran.
+    fn failed(&self, failure: &Failure) -> String {
+        let Some(file) = &self.running else { return String::new() };
+        let next = match failure.kind() {
+            FailureKind::Migration => {
+                format!("mend {file}, try it with chartchek-db migrate --plan --trace, then chartchek-db migrate")
+            }
+            FailureKind::Lock => "chartchek-db migrate, when the table is less busy".to_owned(),
+            _ => "chartchek-db status".to_owned(),
+        };
+        format!("{}\n{} applied, 1 failed\nnext: {next}\n", row("failed", file, None), self.applied)
+    }
+
+    /// Takes the line away that told of waiting.
+    fn settle(&mut self, output: &Output) {
+        if self.waiting.take().is_some() && output.is_terminal() {
+            output.update("");
         }
     }
 }
 
-pub(super) fn row(state: &str, file: &str, elapsed: Option<Duration>) -> String {
-    match elapsed {
-        Some(elapsed) => format!("  {state:<8} {file:<40} {:>8.1} ms", elapsed.as_secs_f64() * 1000.0),
-        None => format!("  {state:<8} {file}"),
+impl Drop for Told {
+    /// What is printed next, an error too, begins on a line of its own.
+    fn drop(&mut self) {
+        self.settle(&Output::new());
     }
+}
+
+pub(super) fn row(word: &str, file: &str, elapsed: Option<Duration>) -> String {
+    match elapsed {
+        Some(elapsed) => state(word, &format!("{file:<40} {:>8.1} ms", elapsed.as_secs_f64() * 1000.0)),
+        None => state(word, file),
+    }
+}
+
+/// A row that begins with a state, in its colour.
+pub(super) fn state(word: &str, rest: &str) -> String {
+    let style = match word {
+        "applied" | "recorded" => AnsiColor::Green.on_default(),
+        "pending" => AnsiColor::Yellow.on_default(),
+        _ => AnsiColor::Red.on_default().bold(),
+    };
+    format!("  {style}{word:<8}{style:#} {rest}")
 }
 
 fn footer(summary: &Summary) -> String {
@@ -183,43 +275,5 @@ fn footer(summary: &Summary) -> String {
     } else if !summary.applied.is_empty() {
         text.push_str("next: chartchek-db verify-rls\n");
     }
-    text
-}
-
-async fn plan(
-    session: &Session,
-    project: &Project,
-    files: &[MigrationFile],
-    to: Option<i32>,
-    output: &Output,
-) -> Result<(), Failure> {
-    let plan = migrate::plan(session, files, to).await?;
-    output.print(&header(session.endpoint(), &plan.server, project));
-    output.print(&planned(&plan));
-    Ok(())
-}
-
-fn planned(plan: &Plan<'_>) -> String {
-    let mut text = String::new();
-    for (file, script) in &plan.pending {
-        text.push_str(&row("pending", file.file_name(), None));
-        text.push('\n');
-        for statement in &script.statements {
-            let sql = file.source().text.get(statement.span.clone()).unwrap_or_default();
-            for (index, line) in sql.lines().enumerate() {
-                text.push_str(if index == 0 { "    -> " } else { "       " });
-                text.push_str(line);
-                text.push('\n');
-            }
-            if let Some(what) = statement.outside {
-                text.push_str(&format!("       ({what}: runs without a transaction)\n"));
-            }
-        }
-    }
-    text.push_str(&format!("{} pending, {} applied", plan.pending.len(), plan.applied));
-    if plan.beyond > 0 {
-        text.push_str(&format!(", {} beyond --to", plan.beyond));
-    }
-    text.push_str(if plan.pending.is_empty() { "; nothing to do\n" } else { "; next: chartchek-db migrate\n" });
     text
 }

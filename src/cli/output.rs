@@ -3,7 +3,7 @@
 use crate::cli::exit::Exit;
 use crate::model::failure::Failure;
 use crate::report;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 /// Where commands print. Colours are dropped where the stream is no terminal, or NO_COLOR is set.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +30,18 @@ impl Output {
     pub(crate) fn note(&self, text: &str) {
         let mut stream = anstream::stderr().lock();
         let _gone = writeln!(stream, "{text}");
+    }
+
+    /// Whether standard error is a terminal, where a line can be written over.
+    pub(crate) fn is_terminal(&self) -> bool {
+        std::io::stderr().is_terminal()
+    }
+
+    /// Writes over the last line of standard error, which must be a terminal; empty text takes the line away. What does
+    /// not fit on the line is cut off: one that went on could not be written over.
+    pub(crate) fn update(&self, text: &str) {
+        let mut stream = std::io::stderr().lock();
+        let _gone = write!(stream, "\r\x1b[K\x1b[?7l{text}\x1b[?7h").and_then(|()| stream.flush());
     }
 
     /// Prints an error to standard error and gives its exit code. An error that is no [`Failure`] is a mistake in how

@@ -2,11 +2,15 @@
 
 use crate::cli::args::{ConnectionArgs, ProjectArgs};
 use crate::cli::exit::Exit;
-use crate::cli::migrate::{header, open};
+use crate::cli::migrate::{header, held, open, state};
 use crate::cli::output::Output;
 use crate::contract::project;
 use crate::migrate::{self, State, Status};
+use crate::report;
+use anstyle::Style;
 use serde_json::json;
+
+const QUIET: Style = Style::new().dimmed();
 
 /// Flags.
 #[derive(Debug, clap::Args)]
@@ -43,6 +47,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     match args.format {
         Format::Human => {
             output.print(&header(session.endpoint(), &status.server, &project));
+            output.print(&report::header::render(&[("lock", &held(status.holder.as_ref()))]));
             output.print(&human(&status));
         }
         Format::Json => output.line(&json(&status, &session.endpoint().to_string(), &project.describe())),
@@ -54,11 +59,11 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
 const STATES: [State; 5] = [State::Applied, State::Pending, State::Late, State::Changed, State::Missing];
 
 fn human(status: &Status) -> String {
-    let mut text = String::new();
+    let mut text = format!("\n  {QUIET}{:<8} {:<40} applied on{QUIET:#}\n", "state", "file");
     for entry in &status.entries {
         let name = entry.file.rsplit(['/', '\\']).next().unwrap_or(&entry.file);
         let when = entry.applied_on.as_deref().unwrap_or_default();
-        text.push_str(format!("  {:<8} {name:<40} {when}", entry.state.word()).trim_end());
+        text.push_str(&state(entry.state.word(), format!("{name:<40} {when}").trim_end()));
         text.push('\n');
     }
     let counts: Vec<String> = STATES
@@ -67,11 +72,11 @@ fn human(status: &Status) -> String {
         .filter(|(count, word)| *count > 0 || ["applied", "pending"].contains(word))
         .map(|(count, word)| format!("{count} {word}"))
         .collect();
-    text.push_str(&counts.join(", "));
+    text.push_str(&format!("\n{}", counts.join(", ")));
     text.push_str(if [State::Late, State::Changed, State::Missing].iter().any(|state| status.count(*state) > 0) {
-        "; `migrate` will refuse until files and history agree; next: chartchek-db repair\n"
+        "; `migrate` will refuse until files and history agree\nnext: chartchek-db repair\n"
     } else if status.count(State::Pending) > 0 {
-        "; next: chartchek-db migrate\n"
+        "\nnext: chartchek-db migrate; --plan shows first what it would do\n"
     } else {
         "; up to date\n"
     });
@@ -102,6 +107,7 @@ fn json(status: &Status, database: &str, project: &str) -> String {
             "role": status.server.role,
             "history": status.history,
             "project": project,
+            "lock_holder": status.holder.as_ref().map(|holder| held(Some(holder))),
         },
         "summary": counts,
         "migrations": entries,

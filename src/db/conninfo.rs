@@ -59,6 +59,9 @@ impl Default for Keepalives {
 }
 
 impl Conninfo {
+    /// What [`Conninfo::resolve`] fails with where neither flag nor variable names a database.
+    pub const NOT_NAMED: &str = "no database is named";
+
     /// Reads a URL (`postgresql://…`) or keyword string (`host=… dbname=…`); no variable is looked at.
     ///
     /// # Errors
@@ -94,7 +97,7 @@ impl Conninfo {
             }
             Some(text) => Settings::read(&text).map_err(|failure| failure.note(format!("read from {name}")))?,
             None if keyword::CHOOSING.iter().all(|name| var(name).is_none_or(|value| value.is_empty())) => {
-                return Err(Failure::usage("no database is named").help(
+                return Err(Failure::usage(Self::NOT_NAMED).help(
                     "pass --database-url postgresql://user:password@host:5432/database, or set DATABASE_URL, or \
                      PGHOST and the other PG* variables",
                 ));

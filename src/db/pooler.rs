@@ -34,6 +34,11 @@ pub fn refuse_transaction_pooler(conninfo: &Conninfo) -> Result<(), Failure> {
     })
 }
 
+/// What stands between this tool and the database, as far as the address tells.
+pub fn kind(host: &str) -> Option<&'static str> {
+    normal(host).ends_with(".pooler.supabase.com").then_some("Supabase's pooler in session mode")
+}
+
 /// The project's reference, where the host is a project's own (`db.<ref>.supabase.co`), which has an IPv6 address only.
 pub(crate) fn direct_project(host: &str) -> Option<String> {
     let host = normal(host);
@@ -83,6 +88,12 @@ mod tests {
         ] {
             assert!(refusal(url).is_none(), "{url}");
         }
+    }
+
+    #[test]
+    fn a_pooler_is_named() {
+        assert!(kind("aws-0-eu-central-1.pooler.supabase.com").is_some());
+        assert_eq!(kind("db.abcd.supabase.co"), None);
     }
 
     #[test]

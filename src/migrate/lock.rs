@@ -146,7 +146,11 @@ pub(crate) async fn release(session: &Session) {
     }
 }
 
-async fn holder(session: &Session) -> Result<Option<Holder>, DbError> {
+/// Who holds the lock, of other sessions.
+///
+/// # Errors
+/// The server's.
+pub(crate) async fn holder(session: &Session) -> Result<Option<Holder>, DbError> {
     let rows = session
         .text_rows(
             "SELECT l.pid::text, a.application_name, a.state, \

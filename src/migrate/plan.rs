@@ -2,9 +2,10 @@
 
 use crate::db::session::Session;
 use crate::migrate::file::{self, MigrationFile};
-use crate::migrate::history::{self, Look, Row, Server};
+use crate::migrate::history::{Look, Row, Server};
+use crate::migrate::lock::Holder;
 use crate::migrate::sql::{self, Script};
-use crate::migrate::status::{State, compare};
+use crate::migrate::status::{self, State, compare};
 use crate::model::failure::Failure;
 
 /// What `migrate` would do.
@@ -12,6 +13,8 @@ use crate::model::failure::Failure;
 pub struct Plan<'a> {
     /// The server.
     pub server: Server,
+    /// Who holds the migration lock: another run.
+    pub holder: Option<Holder>,
     /// How many files are applied.
     pub applied: usize,
     /// The files to run, in order, with their statements; every one passed the checks.
@@ -25,8 +28,8 @@ pub struct Plan<'a> {
 /// # Errors
 /// As [`crate::migrate::apply()`] before it writes.
 pub async fn plan<'a>(session: &Session, files: &'a [MigrationFile], to: Option<i32>) -> Result<Plan<'a>, Failure> {
-    let look = history::look(session).await?;
-    make(files, &look, to)
+    let (look, holder) = status::look(session).await?;
+    Ok(Plan { holder, ..make(files, &look, to)? })
 }
 
 /// The plan for what a look saw.
@@ -50,7 +53,7 @@ pub(crate) fn make<'a>(files: &'a [MigrationFile], look: &Look, to: Option<i32>)
         sql::check(file.source(), &script)?;
         checked.push((file, script));
     }
-    Ok(Plan { server: look.server.clone(), applied: rows.len(), pending: checked, beyond: beyond.len() })
+    Ok(Plan { server: look.server.clone(), holder: None, applied: rows.len(), pending: checked, beyond: beyond.len() })
 }
 
 /// Files and history must agree before anything runs.

@@ -56,11 +56,7 @@ pub(crate) fn parse(source: &SourceFile) -> Script {
     let bom = bom(source);
     let parsed = squawk_syntax::SourceFile::parse(&source.text[bom..]);
     let root = parsed.syntax_node();
-    let statements = root
-        .children()
-        .filter(|node| node.kind() != SyntaxKind::EMPTY_STMT)
-        .filter_map(|node| statement(&node, bom))
-        .collect();
+    let statements = of(&root).filter_map(|node| statement(&node, bom)).collect();
     let open = parsed
         .errors()
         .iter()
@@ -70,6 +66,24 @@ pub(crate) fn parse(source: &SourceFile) -> Script {
         .map(|token| usize::from(token.text_range().start()) + bom..usize::from(token.text_range().end()) + bom);
     let early_use = new_values::early_use(&root, bom);
     Script { statements, meta_command: meta_command(&source.text, &root, bom), open, early_use }
+}
+
+/// The parse tree of each statement, as many as [`parse`] gives, and whether all of it was understood.
+pub(crate) fn nodes(source: &SourceFile) -> Vec<(SyntaxNode, bool)> {
+    let parsed = squawk_syntax::SourceFile::parse(&source.text[bom(source)..]);
+    let wrong: Vec<_> = parsed.errors().iter().map(|error| error.range()).collect();
+    of(&parsed.syntax_node())
+        .filter(|node| statement(node, 0).is_some())
+        .map(|node| {
+            let misread = wrong.iter().any(|range| node.text_range().intersect(*range).is_some());
+            let understood = !misread && !has(&node, SyntaxKind::ERROR);
+            (node, understood)
+        })
+        .collect()
+}
+
+fn of(root: &SyntaxNode) -> impl Iterator<Item = SyntaxNode> {
+    root.children().filter(|node| node.kind() != SyntaxKind::EMPTY_STMT)
 }
 
 /// How many bytes the byte order mark takes at the start; it is not sent.

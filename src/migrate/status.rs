@@ -2,7 +2,8 @@
 
 use crate::db::session::Session;
 use crate::migrate::file::MigrationFile;
-use crate::migrate::history::{self, Row, Server};
+use crate::migrate::history::{self, Look, Row, Server};
+use crate::migrate::lock::{self, Holder};
 use crate::model::failure::Failure;
 use time::format_description::well_known::Rfc3339;
 
@@ -54,6 +55,8 @@ pub struct Status {
     pub server: Server,
     /// The history table, with its schema; `None` where there is none yet.
     pub history: Option<String>,
+    /// Who holds the migration lock: another run.
+    pub holder: Option<Holder>,
     /// The migrations.
     pub entries: Vec<Entry>,
 }
@@ -75,10 +78,26 @@ impl Status {
 /// # Errors
 /// The server's; a history row that does not parse.
 pub async fn status(session: &Session, files: &[MigrationFile]) -> Result<Status, Failure> {
-    let look = history::look(session).await?;
+    let (look, holder) = look(session).await?;
     let rows = look.rows.as_deref();
     let history = rows.map(|_| look.table.clone());
-    Ok(Status { entries: compare(files, rows.unwrap_or_default()), history, server: look.server })
+    Ok(Status { entries: compare(files, rows.unwrap_or_default()), holder, history, server: look.server })
+}
+
+/// The server and the history, and who else holds the migration lock: one round trip, in read-only transactions.
+///
+/// # Errors
+/// As [`status`].
+pub(crate) async fn look(session: &Session) -> Result<(Look, Option<Holder>), Failure> {
+    let (look, begun, holder, ended) = futures::join!(
+        history::look(session),
+        session.batch("BEGIN TRANSACTION READ ONLY"),
+        lock::holder(session),
+        session.batch("ROLLBACK")
+    );
+    let look = look?;
+    let holder = begun.and(holder).and_then(|holder| ended.map(|()| holder));
+    Ok((look, holder.map_err(|error| error.into_failure("cannot see who holds the migration lock"))?))
 }
 
 /// Files against rows; both sorted by version.

@@ -213,6 +213,11 @@ impl Project {
         project
     }
 
+    /// The project's folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.root
+    }
+
     pub(crate) fn write(&self, name: &str, text: &str) {
         std::fs::write(self.root.join("migrations").join(name), text).unwrap();
     }
