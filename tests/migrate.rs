@@ -1,6 +1,8 @@
 //! `migrate` and `status` against a real PostgreSQL: what is applied once and whole, what is refused and changes
 //! nothing, and what the errors say.
 
+#[path = "migrate/adopting.rs"]
+mod adopting;
 #[path = "migrate/applying.rs"]
 mod applying;
 #[path = "migrate/baseline.rs"]

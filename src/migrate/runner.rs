@@ -261,7 +261,7 @@ impl Applier<'_> {
     }
 
     fn diagnose(&self, file: &MigrationFile, script: &Script, error: BatchError, prefix: &Prefix) -> Failure {
-        diagnose::diagnose(file, script, error, prefix, &self.progress(), self.options.show_detail)
+        diagnose::diagnose(file.source(), script, error, prefix, &self.progress(), self.options.show_detail)
     }
 
     fn progress(&self) -> Progress<'_> {
@@ -272,7 +272,7 @@ impl Applier<'_> {
 /// Sessions of this database that hold locks on tables in an open transaction: whom the file may have waited for. Those
 /// on tables that `statement` names, or all where there is none such. (`pg_blocking_pids` answers only while the waiting
 /// goes on, and this connection is the one that waits.)
-async fn table_holders(session: &Session, statement: &str) -> Result<Vec<Holder>, Failure> {
+pub(crate) async fn table_holders(session: &Session, statement: &str) -> Result<Vec<Holder>, Failure> {
     let rows = session
         .text_rows(&format!(
             "SELECT a.pid::text, a.application_name, a.state, \

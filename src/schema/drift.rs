@@ -94,7 +94,8 @@ pub fn history(status: &Status) -> Vec<Finding> {
     .collect()
 }
 
-fn finding(difference: &Difference, found: &Facts) -> Finding {
+/// A difference in words.
+pub(crate) fn finding(difference: &Difference, found: &Facts) -> Finding {
     let (kind, name) = &difference.key;
     let object = readable(&format!("{kind} {name}"));
     let property = if difference.property.is_empty() { "definition" } else { &difference.property };

@@ -1,5 +1,8 @@
 //! A PostgreSQL for these tests, in a temporary folder and reached by socket only; a database and a project for each.
 
+use chartchek_db::db::connect::connect;
+use chartchek_db::db::conninfo::Conninfo;
+use chartchek_db::server::{Regime, stand_in};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -122,6 +125,25 @@ impl Database {
     pub(crate) fn supabase() -> Self {
         let database = Self::plain();
         database.run(STAND_IN);
+        database
+    }
+
+    /// One with all that Supabase brings, and a migrator who is no superuser.
+    pub(crate) fn stand_in() -> Self {
+        let database = Self::plain();
+        // The roles are the whole server's, and their settings bear no two writers.
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        runtime().block_on(async {
+            let conninfo = Conninfo::resolve(Some(&database.url("postgres")), |_| None).unwrap();
+            let superuser = connect(&conninfo).await.unwrap();
+            stand_in::install(&superuser, Regime::Explicit, None).await.unwrap();
+            // The roles were there, without the settings that Supabase gives them.
+            let settings =
+                "ALTER ROLE anon SET statement_timeout = '3s'; ALTER ROLE authenticated SET statement_timeout = '8s'";
+            superuser.batch(settings).await.unwrap();
+            superuser.close().await;
+        });
         database
     }
 
