@@ -3,6 +3,10 @@
 
 #[path = "migrate/adopting.rs"]
 mod adopting;
+#[path = "migrate/adopting_rows.rs"]
+mod adopting_rows;
+#[path = "migrate/adopting_shapes.rs"]
+mod adopting_shapes;
 #[path = "migrate/applying.rs"]
 mod applying;
 #[path = "migrate/baseline.rs"]
