@@ -8,6 +8,8 @@ mod obstacles;
 mod script;
 mod sides;
 
+use crate::contract::project::Project;
+use crate::db::quote::literal;
 use crate::db::session::Session;
 use crate::migrate::HISTORY_SCHEMA;
 use crate::model::access::Contract;
@@ -18,6 +20,7 @@ use crate::model::source::SourceFile;
 use crate::schema::difference::{Case, Difference};
 use crate::schema::drift::{finding, readable};
 use crate::schema::facts::{self, Facts, Scope};
+use crate::schema::policies;
 use changes::is_told;
 use kept::Kept;
 use sha2::{Digest, Sha256};
@@ -32,6 +35,8 @@ pub struct Expected {
     side: Side,
     scope: Scope,
     loose: bool,
+    /// The tables that the migrations write rows to.
+    filled: Vec<String>,
 }
 
 /// A database without history against what the migrations make.
@@ -70,15 +75,22 @@ pub struct After {
 ///
 /// # Errors
 /// One of the catalogues can't be read.
-pub async fn expected(made: &Session, target: &Session, contract: &Contract) -> Result<Expected, Failure> {
+pub async fn expected(
+    made: &Session,
+    target: &Session,
+    project: &Project,
+    contract: &Contract,
+) -> Result<Expected, Failure> {
     let (own, other) = (facts::major(made).await?, facts::major(target).await?);
     let scope = facts::scope(made, contract, own.min(other)).await?;
     let lost = |error: crate::db::error::DbError| error.into_failure("the scratch database is lost");
     made.batch("BEGIN").await.map_err(lost)?;
     let facts = facts::read(made, &scope).await?;
-    let side = Side::read(made, facts).await?;
+    let mut side = Side::read(made, facts).await?;
     made.batch("ROLLBACK").await.map_err(lost)?;
-    Ok(Expected { side, scope, loose: own != other })
+    side.texts = policies::statements(made, project, contract).await?;
+    let filled = filled(made, &side.facts).await?;
+    Ok(Expected { side, scope, loose: own != other, filled })
 }
 
 /// Compares the target with what the migrations make and counts the rows in the way. Reads only; the session has to be in
@@ -99,6 +111,10 @@ pub async fn adoption(expected: &Expected, target: &Session) -> Result<Adoption,
         what: "schemas other than the project's".to_owned(),
         why: format!("compared are {}", expected.scope.schemas.join(", ")),
     });
+    not_tried.extend(expected.filled.iter().map(|table| NotRun {
+        what: format!("the rows that the migrations write to {table}"),
+        why: "only what the tables are is compared; see by hand whether the rows are there".to_owned(),
+    }));
     let mut findings = in_the_way;
     findings.extend(differences.iter().filter_map(|(one, fate)| told(&sides, one, *fate, &script)));
     let database = target.endpoint().to_string();
@@ -174,6 +190,16 @@ fn is_about(decision: &str, object: &str, name: &str) -> bool {
     decision == format!("type of column {name}")
         || decision.ends_with(object)
         || decision.starts_with(&format!("{object} is "))
+}
+
+/// The tables that have rows once the migrations ran.
+async fn filled(made: &Session, facts: &Facts) -> Result<Vec<String>, Failure> {
+    let tables = facts.objects.keys().filter(|(kind, name)| kind == "table" && !name.contains(HISTORY_SCHEMA));
+    let asked: Vec<String> =
+        tables.map(|(_, table)| format!("SELECT {} WHERE EXISTS (SELECT FROM {table})", literal(table))).collect();
+    let rows = made.text_rows(&asked.join(";\n")).await;
+    let rows = rows.map_err(|error| error.into_failure("the scratch database was not read"))?;
+    Ok(rows.into_iter().flatten().flatten().collect())
 }
 
 /// Nothing that is there is nothing to adopt.

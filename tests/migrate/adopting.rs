@@ -1,6 +1,7 @@
 //! `migrate --adopt`: the schema document's own statements, with rows in them, become what the migrations make.
 
 use crate::server::{Database, Project, Ran, rows, run};
+use chartchek_db::server::Regime;
 use std::path::PathBuf;
 
 const SEED: &str = include_str!("../../fixtures/adopt/seed.sql");
@@ -24,14 +25,19 @@ const DATA: &str = "
 pub(crate) struct Grown {
     pub(crate) database: Database,
     pub(crate) project: Project,
+    role: &'static str,
     folder: tempfile::TempDir,
 }
 
 impl Grown {
     /// The document's statements, run as the migrator, and what else somebody did by hand.
     pub(crate) fn new(by_hand: &str) -> Self {
-        let database = Database::stand_in();
-        let grown = Self { database, project: Project::own(), folder: tempfile::tempdir().unwrap() };
+        Self::of(Database::stand_in(Regime::Explicit), "migrator", by_hand)
+    }
+
+    /// The same as another role.
+    pub(crate) fn of(database: Database, role: &'static str, by_hand: &str) -> Self {
+        let grown = Self { database, project: Project::own(), role, folder: tempfile::tempdir().unwrap() };
         grown.by_hand(SEED);
         grown.by_hand(by_hand);
         grown
@@ -39,7 +45,7 @@ impl Grown {
 
     /// As the role that migrations run as, which is no superuser.
     pub(crate) fn by_hand(&self, sql: &str) {
-        rows(&self.database.url("migrator"), sql).unwrap_or_else(|error| panic!("{error:?}\n{sql}"));
+        rows(&self.database.url(self.role), sql).unwrap_or_else(|error| panic!("{error:?}\n{sql}"));
     }
 
     pub(crate) fn file(&self) -> PathBuf {
@@ -51,7 +57,7 @@ impl Grown {
     }
 
     pub(crate) fn run(&self, command: &str, arguments: &[&str]) -> Ran {
-        run(command, &self.database.url("migrator"), &self.project, arguments)
+        run(command, &self.database.url(self.role), &self.project, arguments)
     }
 
     /// Looks, and writes the file.
@@ -95,7 +101,14 @@ impl Grown {
 
 #[test]
 fn the_documents_own_statements_are_adopted_with_every_row() {
-    let grown = Grown::new("");
+    for regime in Regime::ALL {
+        the_documents_own_statements(*regime);
+    }
+}
+
+/// With new objects open to the API's roles by default, and without.
+fn the_documents_own_statements(regime: Regime) {
+    let grown = Grown::of(Database::stand_in(regime), "migrator", "");
     let unchanged = grown.all();
     let looked = grown.look();
     assert_eq!(looked.code, 1, "{}{}", looked.out, looked.err);

@@ -1,6 +1,7 @@
 //! `migrate --baseline`: rows for a database that has the schema already, and only where it is what the files make.
 
 use crate::server::{Database, KEY, Project, Ran, run};
+use chartchek_db::server::Regime;
 
 const HISTORY: &str = "SELECT string_agg(concat_ws(' ', version, name, checksum), ',' ORDER BY version) \
                        FROM chartchek_meta.refinery_schema_history";
@@ -8,7 +9,7 @@ const NO_HISTORY: &str = "SELECT to_regclass('chartchek_meta.refinery_schema_his
 
 /// The project's migrations up to `version`, in a database that looks like Supabase, and no history.
 fn without_history(version: &str) -> Database {
-    let database = Database::stand_in();
+    let database = Database::stand_in(Regime::Explicit);
     migrate(&database, &["--to", version]).succeeded(&["applied"]);
     database.run("DROP SCHEMA chartchek_meta CASCADE");
     database

@@ -129,7 +129,7 @@ impl Database {
     }
 
     /// One with all that Supabase brings, and a migrator who is no superuser.
-    pub(crate) fn stand_in() -> Self {
+    pub(crate) fn stand_in(regime: Regime) -> Self {
         let database = Self::plain();
         // The roles are the whole server's, and their settings bear no two writers.
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -137,7 +137,7 @@ impl Database {
         runtime().block_on(async {
             let conninfo = Conninfo::resolve(Some(&database.url("postgres")), |_| None).unwrap();
             let superuser = connect(&conninfo).await.unwrap();
-            stand_in::install(&superuser, Regime::Explicit, None).await.unwrap();
+            stand_in::install(&superuser, regime, None).await.unwrap();
             // The roles were there, without the settings that Supabase gives them.
             let settings =
                 "ALTER ROLE anon SET statement_timeout = '3s'; ALTER ROLE authenticated SET statement_timeout = '8s'";

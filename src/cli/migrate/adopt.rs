@@ -127,6 +127,9 @@ impl Adopting<'_> {
     }
 
     async fn made(&self) -> Result<Made, Failure> {
+        if self.files.is_empty() {
+            return Err(Failure::usage("the project has no migrations: there is nothing to adopt a database for"));
+        }
         let contract = parse::parse(&self.project.contract)?;
         let regime = drift::regime(self.session).await?;
         let scratch = server::scratch(self.engine, regime, &self.project.fingerprint(), async |session| {
@@ -134,7 +137,7 @@ impl Adopting<'_> {
         })
         .await?;
         let made = scratch.connect().await?;
-        let expected = adopt::expected(&made, self.session, &contract).await;
+        let expected = adopt::expected(&made, self.session, self.project, &contract).await;
         made.close().await;
         Ok(Made { expected: expected?, engine: scratch.engine().to_owned(), regime: regime.word().to_owned() })
     }

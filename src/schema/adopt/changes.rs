@@ -5,8 +5,9 @@ use crate::schema::adopt::columns;
 use crate::schema::adopt::script::{Script, Section};
 use crate::schema::adopt::sides::{Fate, Sides};
 use crate::schema::difference::{Case, Difference};
-use crate::schema::drift::{executable, readable};
+use crate::schema::drift::{contrast, executable, readable};
 use crate::schema::facts::{Key, Object};
+use crate::schema::policies::or_replace;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a function is replaced for; other arguments or results need it dropped first.
@@ -107,6 +108,18 @@ impl Writer<'_> {
         }
     }
 
+    /// What makes an object: as `policies/` says it, else as the catalogue does; empty where that is no one statement.
+    fn definition(&self, key: &Key) -> String {
+        match self.sides.wanted.texts.get(key) {
+            Some(text) => text.clone(),
+            None => {
+                let object = self.sides.wanted.facts.objects.get(key);
+                let definition = object.and_then(|object| object.properties.get(""));
+                definition.map(|definition| self.sql(&definition.mend)).unwrap_or_default()
+            }
+        }
+    }
+
     /// A statement of the facts for this database.
     pub(super) fn sql(&self, text: &str) -> String {
         executable(text, &self.sides.there.facts)
@@ -114,7 +127,7 @@ impl Writer<'_> {
 
     fn make(&mut self, one: &Difference) {
         let (kind, name) = (one.key.0.as_str(), one.key.1.as_str());
-        let mend = self.sql(&one.mend.join(";\n"));
+        let mend = self.definition(&one.key);
         match kind {
             "table" => self.make_table(name, one),
             // With its table.
@@ -242,6 +255,7 @@ impl Writer<'_> {
             ("column", "type") => self.retype(&one.key.1, &one.found, &one.expected),
             ("enum", "") => self.relabel(one),
             (_, _) if mend.is_empty() => self.undecided(one, "how depends on what is there"),
+            ("column", "identity") => self.script.put(Section::ColumnTypes, mend),
             ("column", "default") => self.script.put(Section::Defaults, mend),
             ("column", "null") => self.script.put(Section::NotNull, mend),
             (_, "owner") => self.script.put(Section::Owners, mend),
@@ -251,7 +265,10 @@ impl Writer<'_> {
                     self.undecided(one, "it cannot be replaced: drop it first, with all that calls it, then make it");
                 }
             }
-            ("function" | "procedure", _) => self.script.put(Section::Functions, mend),
+            ("function" | "procedure", _) => {
+                let definition = or_replace(&self.definition(&one.key));
+                self.script.put(Section::Functions, definition);
+            }
             ("index", "valid") => {
                 let object = self.sides.wanted.facts.objects.get(&one.key);
                 let Some(definition) = object.and_then(|object| object.properties.get("")) else { return };
@@ -259,10 +276,10 @@ impl Writer<'_> {
                 self.script.put(Section::Indexes, definition.mend.clone());
             }
             (_, "") => {
-                let [undo, make] = one.mend.as_slice() else {
+                let [undo, _] = one.mend.as_slice() else {
                     return self.undecided(one, "how depends on what is there");
                 };
-                let (undo, make) = (self.sql(undo), self.sql(make));
+                let (undo, make) = (self.sql(undo), self.definition(&one.key));
                 match kind {
                     "policy" | "rule" | "trigger" => self.script.put(Section::PoliciesAway, undo),
                     "constraint" | "index" | "statistics" => self.take_away(&one.key, undo),
@@ -364,7 +381,8 @@ impl Writer<'_> {
         }
         let new: Vec<Key> = self.sides.wanted.facts.objects.keys().filter(|key| key.0 == "policy").cloned().collect();
         for key in new {
-            self.put_property(Section::Policies, &key, "");
+            let definition = self.definition(&key);
+            self.script.put(Section::Policies, definition);
             self.put_property(Section::Comments, &key, "comment");
         }
     }
@@ -416,6 +434,10 @@ impl Writer<'_> {
             _ => format!("{} of {object}", one.property),
         };
         let statement = self.sql(&one.mend.join(";\n"));
+        let why = match (one.case, statement.is_empty()) {
+            (Case::Changed, true) => format!("{why}; {}", contrast(one, "expected", "found")),
+            _ => why.to_owned(),
+        };
         self.script.decide(what, why, statement);
     }
 }

@@ -93,11 +93,12 @@ impl Writer<'_> {
         let only_missing = there.iter().all(|label| left.any(|other| other == label));
         let new: Vec<&&str> = wanted.iter().filter(|label| !there.contains(label)).collect();
         // A label cannot be used in the transaction that adds it.
-        let defaults = self.sides.wanted.facts.objects.iter().filter(|((kind, _), _)| kind == "column");
-        let used = defaults.filter_map(|(_, column)| column.properties.get("default"));
-        let used = used
-            .filter(|default| default.value.contains(&name))
-            .any(|default| new.iter().any(|label| default.value.contains(**label)));
+        let objects = self.sides.wanted.facts.objects.iter().filter(|((kind, _), _)| kind != "function");
+        let texts: Vec<&str> = objects
+            .flat_map(|(_, object)| object.properties.values())
+            .map(|property| property.value.as_str())
+            .collect();
+        let used = new.iter().any(|label| texts.iter().any(|text| text.contains(&format!("{label}::{name}"))));
         if only_missing && !used {
             for (place, label) in wanted.iter().enumerate().filter(|(_, label)| !there.contains(label)) {
                 let before = place.checked_sub(1).and_then(|before| wanted.get(before));

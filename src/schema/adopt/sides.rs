@@ -43,6 +43,8 @@ pub(super) struct Side {
     pub(super) facts: Facts,
     /// What the facts say in definitions, by columns.
     pub(super) rules: BTreeMap<Key, Rule>,
+    /// What creates an object, in the words of `policies/`: those that a reviewer knows.
+    pub(super) texts: BTreeMap<Key, String>,
 }
 
 impl Side {
@@ -71,7 +73,7 @@ impl Side {
             };
             rules.insert(key, rule);
         }
-        Ok(Self { facts, rules })
+        Ok(Self { facts, rules, texts: BTreeMap::new() })
     }
 
     /// The object of that kind and name.
