@@ -3,6 +3,8 @@
 
 #[path = "migrate/adopting.rs"]
 mod adopting;
+#[path = "migrate/adopting_foreign.rs"]
+mod adopting_foreign;
 #[path = "migrate/adopting_rows.rs"]
 mod adopting_rows;
 #[path = "migrate/adopting_shapes.rs"]

@@ -106,8 +106,12 @@ impl Attempt<'_> {
             self.session.batch_counting(text).await.map_err(|error| {
                 let progress = Progress { applied: &[], waiting: Vec::new() };
                 let show_detail = self.options.show_detail;
-                diagnose::diagnose(self.source, self.script, error, &Prefix::new(&[]), &progress, show_detail)
-                    .help("`chartchek-db migrate --adopt` counts the rows in the way, and lists their keys")
+                // Of the rows: a value that does not fit, or a rule that is broken.
+                let rows = ["22", "23"].iter().any(|class| error.error.code.starts_with(class));
+                let failure =
+                    diagnose::diagnose(self.source, self.script, error, &Prefix::new(&[]), &progress, show_detail);
+                let help = "`chartchek-db migrate --adopt` counts the rows in the way, and lists their keys";
+                if rows { failure.help(help) } else { failure }
             })?;
             // A deferred constraint would only fail at the COMMIT, after all checks.
             let record = format!("SET CONSTRAINTS ALL IMMEDIATE; {}{}", self.look.restore(), self.history);

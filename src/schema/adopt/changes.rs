@@ -138,7 +138,7 @@ impl Writer<'_> {
                     .put(Section::Columns, format!("ALTER TABLE {} ADD COLUMN {definition}", table_of(&one.parent)));
             }
             "enum" => {
-                self.script.put(Section::Types, format!("CREATE TYPE {name} AS ENUM ({})", one.expected_value(self)))
+                self.script.put(Section::Enums, format!("CREATE TYPE {name} AS ENUM ({})", one.expected_value(self)))
             }
             "domain" => {
                 self.script.put(Section::Types, format!("CREATE DOMAIN {name} AS {}", one.expected_value(self)))

@@ -106,15 +106,15 @@ impl Writer<'_> {
                     || there.first().map(|first| format!(" BEFORE {first}")).unwrap_or_default(),
                     |before| format!(" AFTER {before}"),
                 );
-                self.script.put(Section::Types, format!("ALTER TYPE {name} ADD VALUE {label}{after}"));
+                self.script.put(Section::Enums, format!("ALTER TYPE {name} ADD VALUE {label}{after}"));
             }
             return;
         }
         let bare = name.rsplit_once('.').map_or(name.as_str(), |(_, bare)| bare);
         let old = format!("{}_{OLD}", bare.trim_matches('"'));
         let old = if bare.starts_with('"') { format!("\"{old}\"") } else { old };
-        self.script.put(Section::Types, format!("ALTER TYPE {name} RENAME TO {old}"));
-        self.script.put(Section::Types, format!("CREATE TYPE {name} AS ENUM ({})", one.expected));
+        self.script.put(Section::Enums, format!("ALTER TYPE {name} RENAME TO {old}"));
+        self.script.put(Section::Enums, format!("CREATE TYPE {name} AS ENUM ({})", one.expected));
         let object = self.sides.wanted.object("enum", &name);
         if let Some(comment) = object.and_then(|object| object.properties.get("comment")) {
             self.script.put(Section::Comments, comment.mend.clone());
