@@ -20,9 +20,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// Usage: it has a history, so it is adopted already. The server's.
-pub async fn without_history(session: &Session) -> Result<Server, Failure> {
+pub async fn without_history(session: &Session, files: &[MigrationFile]) -> Result<Server, Failure> {
     let look = history::look(session).await?;
-    refuse_history(&look)?;
+    refuse_history(&look, files)?;
     Ok(look.server)
 }
 
@@ -48,12 +48,12 @@ pub async fn adopt<T>(
     sql::check(source, &script)?;
     refuse_outside(source, &script)?;
     let look = history::look(session).await?;
-    refuse_history(&look)?;
+    refuse_history(&look, files)?;
     on_event(&Event::Looked { server: &look.server, applied: 0, pending: files.len() });
     look.server.refuse_read_only(|failure| failure.note("nothing was changed"))?;
     let look = lock::acquire(session, options.lock_wait, on_event).await?;
     let done = async {
-        refuse_history(&look)?;
+        refuse_history(&look, files)?;
         let files: Vec<&MigrationFile> = files.iter().collect();
         let (table, mut history) = runner::records(&files).await?;
         history.splice(0..0, look.creation(&table));
@@ -135,16 +135,23 @@ impl Attempt<'_> {
     }
 }
 
-fn refuse_history(look: &Look) -> Result<(), Failure> {
-    match look.rows.as_deref().and_then(<[_]>::last) {
-        None => Ok(()),
-        Some(newest) => Err(Failure::usage(format!(
-            "--adopt is for a database without history, and this one's reaches version {}",
-            newest.version
-        ))
-        .note("nothing was changed")
-        .help("`chartchek-db drift --target` shows how it differs from what its migrations make")),
+fn refuse_history(look: &Look, files: &[MigrationFile]) -> Result<(), Failure> {
+    let Some(newest) = look.rows.as_deref().and_then(<[_]>::last) else { return Ok(()) };
+    let failure = Failure::usage(format!(
+        "--adopt is for a database without history, and this one's reaches version {}",
+        newest.version
+    ))
+    .note("nothing was changed")
+    .help("`chartchek-db drift --target` shows how it differs from what its migrations make");
+    if files.last().is_none_or(|file| file.version() <= newest.version) {
+        return Err(failure);
     }
+    // `migrate` came first, and stopped at what was there already.
+    Err(failure.help(format!(
+        "if that is what a `migrate` left that failed on a table made by hand, take the history away, nothing else stands \
+         in it, and adopt: drop table {};",
+        history::TABLE
+    )))
 }
 
 /// In one transaction with everything else it would fail, and later.

@@ -1,9 +1,11 @@
 //! `migrate --adopt`: a database in the documented shape that grew by hand, against what the migrations make. What
 //! differs, which rows are in the way, the catch-up file, and whether it did what it should and lost nothing.
 
+mod again;
 mod changes;
 mod columns;
 mod kept;
+mod names;
 mod obstacles;
 mod script;
 mod sides;

@@ -144,6 +144,11 @@ fn a_file_that_loses_data_or_opens_a_hole_is_rolled_back() {
             1,
             "1 of 20 rows of public.chat_threads are gone",
         ),
+        (
+            "INSERT INTO auth.users (id) VALUES (gen_random_uuid()); DELETE FROM auth.users WHERE id::text NOT LIKE '0000%';",
+            1,
+            "1 row of auth.users are gone",
+        ),
         ("TRUNCATE public.extra;", 1, "1 of 1 rows of public.extra are gone"),
         ("DROP TABLE public.extra;", 1, "table public.extra is gone"),
         (
@@ -221,7 +226,7 @@ fn a_file_that_loses_data_or_opens_a_hole_is_rolled_back() {
         ALTER TABLE public.documents RENAME COLUMN note TO remark;";
     std::fs::write(grown.file(), format!("{text}\n{mend}\n")).unwrap();
     grown.apply().succeeded(&[
-        "updated by the file: 1 rows of public.resources",
+        "updated by the file: 1 row of public.resources",
         "kept     column public.documents.remark",
         "kept     table public.extra",
     ]);

@@ -139,6 +139,7 @@ fn other_types_become_the_migrations_without_losing_a_value() {
          CREATE TYPE vector_store_status AS ENUM ('active', 'expired');
          ALTER TABLE vector_stores ALTER COLUMN status TYPE vector_store_status USING status::text::vector_store_status;
          DROP TYPE old_status;
+         ALTER TABLE document_vector_stores RENAME CONSTRAINT document_vector_stores_document_id_fkey TO of_document;
          ALTER TABLE documents ALTER COLUMN metadata TYPE json, ALTER COLUMN size_bytes TYPE integer",
     );
     let (_, applied) = grown.adopted();
@@ -212,6 +213,17 @@ fn what_is_missing(regime: Regime) {
     grown.apply().succeeded(&["7 migrations recorded"]);
     grown.run("drift", &["--target"]).succeeded(&["no drift"]);
     grown.run("verify-rls", &["--target"]).succeeded(&["every attempt held"]);
+}
+
+/// Whoever runs `migrate` first is told, and loses nothing by it.
+#[test]
+fn a_database_on_which_migrate_was_tried_first_is_adopted() {
+    let grown = Grown::new("");
+    grown.run("migrate", &[]).failed(6, &["V002__enums.sql", "42710", "chartchek-db migrate --adopt"]);
+    grown.look().failed(2, &["reaches version 1", "drop table chartchek_meta.refinery_schema_history;"]);
+    grown.by_hand("DROP TABLE chartchek_meta.refinery_schema_history");
+    grown.adopted();
+    grown.run("drift", &["--target"]).succeeded(&["no drift"]);
 }
 
 #[test]

@@ -47,7 +47,7 @@ impl Adopting<'_> {
         let path = write.unwrap_or_else(|| self.project.root.clone().unwrap_or_default().join("adopt.sql"));
         let path = path.strip_prefix(".").unwrap_or(&path).to_owned();
         refuse_edited(&path)?;
-        let server = migrate::without_history(self.session).await?;
+        let server = migrate::without_history(self.session, self.files).await?;
         self.output.print(&header(self.session.endpoint(), &server, self.project));
         let made = self.made().await?;
         batch(self.session, LOOK).await?;
@@ -81,7 +81,7 @@ impl Adopting<'_> {
     /// As [`migrate::adopt()`]; the file can't be read.
     pub(super) async fn apply(&self, path: &Path, options: &ApplyOptions) -> Result<Exit, Failure> {
         let source = read(path)?;
-        migrate::without_history(self.session).await?;
+        migrate::without_history(self.session, self.files).await?;
         // Before any lock is taken: making the scratch database takes its time.
         let made = self.made().await?;
         let mut told = Told::default();

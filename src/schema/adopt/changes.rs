@@ -1,12 +1,12 @@
 //! From differences to statements: what is missing is made, what is too much is taken away where no data hangs on it, and
 //! the rest is for a person to decide.
 
-use crate::schema::adopt::columns;
 use crate::schema::adopt::script::{Script, Section};
 use crate::schema::adopt::sides::{Fate, Sides};
+use crate::schema::adopt::{columns, names};
 use crate::schema::difference::{Case, Difference};
 use crate::schema::drift::{contrast, executable, readable};
-use crate::schema::facts::{Key, Object};
+use crate::schema::facts::Key;
 use crate::schema::policies::or_replace;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ pub(super) fn script(sides: &Sides<'_>, differences: &[(Difference, Fate)]) -> S
     let mut writer = Writer {
         sides: *sides,
         changes: &changes,
-        renamed: renamed(sides, &changes),
+        renamed: names::renamed(sides, &changes),
         dropped: BTreeSet::new(),
         retyped: BTreeSet::new(),
         script: Script::default(),
@@ -31,6 +31,7 @@ pub(super) fn script(sides: &Sides<'_>, differences: &[(Difference, Fate)]) -> S
     for one in &changes {
         writer.change(one);
     }
+    writer.names();
     writer.foreign_keys_again();
     if !writer.retyped.is_empty() {
         writer.policies_again();
@@ -43,57 +44,14 @@ pub(super) fn is_told(sides: &Sides<'_>, one: &Difference) -> bool {
     sides.there.facts.named(&one.parent).is_none_or(|(key, _)| sides.wanted.facts.objects.contains_key(key))
 }
 
-/// Missing constraints and indexes that are there under another name, and what that is.
-fn renamed(sides: &Sides<'_>, changes: &[&Difference]) -> BTreeMap<Key, Key> {
-    let of = |case: Case| {
-        changes.iter().filter(move |one| one.case == case && one.property.is_empty()).filter(|one| is_rule(&one.key))
-    };
-    let mut renamed: BTreeMap<Key, Key> = BTreeMap::new();
-    for missing in of(Case::Missing) {
-        let found = of(Case::Extra).find(|extra| {
-            extra.key.0 == missing.key.0
-                && extra.parent == missing.parent
-                && nameless(&extra.found) == nameless(&missing.expected)
-                && !renamed.values().any(|taken| *taken == extra.key)
-        });
-        renamed.extend(found.map(|extra| (missing.key.clone(), extra.key.clone())));
-    }
-    // An index that is not unique may stay, and is no change; but one of ours under another name need not be made twice.
-    let there = sides.there.facts.objects.iter().filter(|(key, _)| key.0 == "index");
-    let there: Vec<(&Key, &Object)> = there.filter(|(key, _)| !sides.wanted.facts.objects.contains_key(*key)).collect();
-    for missing in of(Case::Missing).filter(|one| one.key.0 == "index") {
-        let found = there.iter().find(|(key, object)| {
-            object.parent == missing.parent
-                && nameless(sides.there.value(&key.0, &key.1, "")) == nameless(&missing.expected)
-                && sides.there.value(&key.0, &key.1, "valid") == "yes"
-                && !renamed.values().any(|taken| taken == *key)
-        });
-        if !renamed.contains_key(&missing.key) {
-            renamed.extend(found.map(|(key, _)| (missing.key.clone(), (*key).clone())));
-        }
-    }
-    renamed
-}
-
-fn is_rule(key: &Key) -> bool {
-    matches!(key.0.as_str(), "constraint" | "index")
-}
-
-/// An index' definition without its name; a constraint's has none.
-fn nameless(definition: &str) -> String {
-    match definition.split_once(" INDEX ").and_then(|(before, rest)| Some((before, rest.split_once(" ON ")?.1))) {
-        Some((before, after)) => format!("{before} INDEX ON {after}"),
-        None => definition.to_owned(),
-    }
-}
-
 /// Makes the statements.
 pub(super) struct Writer<'a> {
     pub(super) sides: Sides<'a>,
-    changes: &'a [&'a Difference],
-    renamed: BTreeMap<Key, Key>,
+    pub(super) changes: &'a [&'a Difference],
+    /// What is there under another name: the migrations' key, and the one that is there.
+    pub(super) renamed: BTreeMap<Key, Key>,
     /// Keys that are taken away: foreign keys may lean on them.
-    dropped: BTreeSet<Key>,
+    pub(super) dropped: BTreeSet<Key>,
     /// Columns whose type changes, as `table.column`.
     pub(super) retyped: BTreeSet<String>,
     pub(super) script: Script,
@@ -109,7 +67,7 @@ impl Writer<'_> {
     }
 
     /// What makes an object: as `policies/` says it, else as the catalogue does; empty where that is no one statement.
-    fn definition(&self, key: &Key) -> String {
+    pub(super) fn definition(&self, key: &Key) -> String {
         match self.sides.wanted.texts.get(key) {
             Some(text) => text.clone(),
             None => {
@@ -155,7 +113,7 @@ impl Writer<'_> {
             // As it is by default.
             "grant" if one.expected == "USAGE" && name.ends_with(" to PUBLIC") && self.is_new_type(&one.parent) => {}
             "role" => self.undecided(one, "the role is the platform's"),
-            "constraint" | "index" if self.renamed.contains_key(&one.key) => self.rename(one),
+            "constraint" | "index" if self.renamed.contains_key(&one.key) => {}
             _ if mend.is_empty() => self.undecided(one, "no statement that makes it can be derived"),
             _ => {
                 self.script.put(self.section(&one.key), mend);
@@ -213,7 +171,7 @@ impl Writer<'_> {
         self.put_property(Section::Comments, key, "comment");
     }
 
-    fn put_property(&mut self, section: Section, key: &Key, property: &str) {
+    pub(super) fn put_property(&mut self, section: Section, key: &Key, property: &str) {
         let object = self.sides.wanted.facts.objects.get(key);
         if let Some(property) = object.and_then(|object| object.properties.get(property)) {
             let statement = self.sql(&property.mend);
@@ -295,22 +253,8 @@ impl Writer<'_> {
         }
     }
 
-    fn rename(&mut self, one: &Difference) {
-        let Some(old) = self.renamed.get(&one.key) else { return };
-        let table = table_of(&one.parent);
-        let bare = |name: &str| match one.key.0.as_str() {
-            "constraint" => name.strip_suffix(&format!(" on {table}")).unwrap_or(name).to_owned(),
-            _ => name.rsplit_once('.').map_or(name, |(_, name)| name).to_owned(),
-        };
-        let statement = match one.key.0.as_str() {
-            "constraint" => format!("ALTER TABLE {table} RENAME CONSTRAINT {} TO {}", bare(&old.1), bare(&one.key.1)),
-            _ => format!("ALTER INDEX {} RENAME TO {}", old.1, bare(&one.key.1)),
-        };
-        self.script.put(Section::Names, statement);
-    }
-
     /// The section of what is made.
-    fn section(&self, key: &Key) -> Section {
+    pub(super) fn section(&self, key: &Key) -> Section {
         match key.0.as_str() {
             "schema" | "extension" => Section::Schemas,
             "function" | "procedure" => Section::Functions,
@@ -327,97 +271,9 @@ impl Writer<'_> {
         }
     }
 
-    /// What is revoked from a table is revoked from its columns too.
-    fn column_grants_again(&mut self, grant: &str) {
-        let Some((table, grantee)) = grant.strip_prefix("on table ").and_then(|rest| rest.rsplit_once(" to ")) else {
-            return;
-        };
-        let (start, end) = (format!("on column {table}."), format!(" to {grantee}"));
-        let grants = self.sides.wanted.facts.objects.iter();
-        let grants =
-            grants.filter(|((kind, name), _)| kind == "grant" && name.starts_with(&start) && name.ends_with(&end));
-        let grants: Vec<String> =
-            grants.filter_map(|(_, object)| object.properties.get("")).map(|grant| self.sql(&grant.mend)).collect();
-        for grant in grants {
-            self.script.put(Section::Grants, grant);
-        }
-    }
-
-    /// Foreign keys that stay as they are, but lean on a key that is taken away or are about a column whose type changes.
-    fn foreign_keys_again(&mut self) {
-        let keys = self.sides.there.rules.iter().filter(|(key, rule)| {
-            let retyped = |table: &str, columns: &[String]| {
-                columns.iter().any(|column| self.retyped.contains(&format!("{table}.{column}")))
-            };
-            rule.kind == "f"
-                && key.0 == "constraint"
-                && self.sides.wanted.facts.objects.contains_key(*key)
-                && (self.dropped.iter().any(|(_, name)| *name == rule.leans)
-                    || retyped(&rule.table, &rule.columns)
-                    || retyped(&rule.referenced, &rule.referenced_columns))
-        });
-        let keys: Vec<Key> = keys.map(|(key, _)| key.clone()).collect();
-        for key in keys {
-            let definition =
-                |facts: &BTreeMap<Key, Object>| facts.get(&key).and_then(|one| one.properties.get("")).cloned();
-            let (old, new) =
-                (definition(&self.sides.there.facts.objects), definition(&self.sides.wanted.facts.objects));
-            if let (Some(old), Some(new)) = (old, new) {
-                self.script.put(Section::ForeignKeysAway, old.undo);
-                self.script.put(Section::ForeignKeys, new.mend);
-            }
-        }
-    }
-
-    /// A column's type cannot change while a policy mentions it, and any policy may.
-    fn policies_again(&mut self) {
-        let old: Vec<Key> = self.sides.there.facts.objects.keys().filter(|key| key.0 == "policy").cloned().collect();
-        for key in old {
-            let object = self.sides.there.facts.objects.get(&key);
-            let ours = object.is_some_and(|object| self.sides.wanted.has_table(table_of(&object.parent)));
-            if let (true, Some(definition)) = (ours, object.and_then(|object| object.properties.get(""))) {
-                self.script.put(Section::PoliciesAway, definition.undo.clone());
-            }
-        }
-        let new: Vec<Key> = self.sides.wanted.facts.objects.keys().filter(|key| key.0 == "policy").cloned().collect();
-        for key in new {
-            let definition = self.definition(&key);
-            self.script.put(Section::Policies, definition);
-            self.put_property(Section::Comments, &key, "comment");
-        }
-    }
-
     fn is_new_type(&self, parent: &str) -> bool {
         let is_type = ["enum ", "domain ", "composite type ", "range "].iter().any(|kind| parent.starts_with(kind));
         is_type && self.sides.there.facts.named(parent).is_none()
-    }
-
-    fn kept_leans_on(&self, key: &Key) -> bool {
-        let more = |table: &String| !self.sides.wanted.has_table(table);
-        self.sides.there.rules.values().any(|rule| rule.kind == "f" && rule.leans == key.1 && more(&rule.table))
-    }
-
-    /// Nobody can call a trigger function by itself; once its triggers are gone it is of no use.
-    fn is_idle_trigger_function(&self, one: &Difference) -> bool {
-        let call = format!(" {}", one.key.1);
-        let calls = |key: &Key| {
-            let definition = self.sides.there.value(&key.0, &key.1, "");
-            self.sides.there.rules.get(key).is_some_and(|rule| rule.leans == one.key.1) || definition.contains(&call)
-        };
-        let is_dropped = |key: &Key| {
-            let object = self.sides.there.facts.objects.get(key);
-            object.is_some_and(|object| !object.parent.is_empty())
-                && self.changes.iter().any(|other| other.key == *key && other.property.is_empty())
-        };
-        self.sides.there.value(&one.key.0, &one.key.1, "returns") == "trigger"
-            && self
-                .sides
-                .there
-                .facts
-                .objects
-                .keys()
-                .filter(|key| matches!(key.0.as_str(), "trigger" | "event trigger") && calls(key))
-                .all(is_dropped)
     }
 
     fn has_other_signature(&self, key: &Key) -> bool {

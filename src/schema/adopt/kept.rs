@@ -6,13 +6,13 @@ use crate::model::finding::{Finding, Reach};
 use crate::schema::facts::COMMON;
 use std::collections::BTreeMap;
 
-/// A table or column: the table's oid, and the column's number or 0. Names may change, these do not.
-type Identity = (u32, i32);
-
-/// What is there at one moment.
+/// What is there at one moment: tables by their oid, columns by their number. Names may change, these do not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Kept {
+    /// The tables of the schemas that are read.
     tables: BTreeMap<u32, Table>,
+    /// Other tables of which this transaction deleted rows, and how many.
+    deleted: BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,7 +33,10 @@ const LOCK: &str = "SELECT format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', stri
 const COLUMNS: &str = "SELECT c.oid::text, c.oid::regclass::text, a.attnum::text, quote_ident(a.attname), \
       coalesce(pg_stat_get_xact_tuples_inserted(c.oid), 0)::text, coalesce(pg_stat_get_xact_tuples_updated(c.oid), 0)::text \
     FROM pg_class c LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
-    WHERE c.relkind IN ('r', 'p', 'f') AND c.oid = ANY ";
+    WHERE c.relkind IN ('r', 'p') AND c.oid = ANY ";
+
+const DELETED: &str = "SELECT relid::text, relid::regclass::text, n_tup_del::text \
+                       FROM pg_catalog.pg_stat_xact_user_tables WHERE n_tup_del > 0";
 
 /// Locks every table of the schemas that are read, and counts. In the transaction of the adoption, after the facts were
 /// read in it.
@@ -46,7 +49,7 @@ pub(super) async fn lock_and_count(session: &Session) -> Result<Kept, Failure> {
     if let Some(lock) = lock.into_iter().flatten().flatten().next() {
         session.batch(&lock).await.map_err(|error| error.into_failure(failed).note("nothing was changed"))?;
     }
-    let list = format!("{COMMON}\nSELECT rel.oid::text FROM rel WHERE rel.relkind IN ('r', 'p', 'f')");
+    let list = format!("{COMMON}\nSELECT rel.oid::text FROM rel WHERE rel.relkind IN ('r', 'p')");
     let oids = session.text_rows(&list).await.map_err(|error| error.into_failure(failed))?;
     let oids: Vec<String> = oids.into_iter().flatten().flatten().collect();
     count(session, &oids).await
@@ -84,6 +87,12 @@ async fn count(session: &Session, oids: &[String]) -> Result<Kept, Failure> {
         table.inserted = cell(4).parse().unwrap_or(0);
         table.updated = cell(5).parse().unwrap_or(0);
     }
+    for row in session.text_rows(DELETED).await.map_err(failed)? {
+        let cell = |at: usize| row.get(at).cloned().flatten().unwrap_or_default();
+        if !cell(0).parse().is_ok_and(|oid: u32| kept.tables.contains_key(&oid)) {
+            kept.deleted.insert(cell(1), cell(2).parse().unwrap_or(0));
+        }
+    }
     let counts = kept.tables.iter().map(|(oid, table)| {
         let columns: String = table.columns.values().map(|(column, _)| format!(", count({column})::text")).collect();
         format!("SELECT '{oid}', count(*)::text{columns} FROM {}", table.name)
@@ -110,9 +119,15 @@ async fn count(session: &Session, oids: &[String]) -> Result<Kept, Failure> {
 /// What was there before and is not there after.
 pub(super) fn lost(before: &Kept, after: &Kept) -> Vec<Finding> {
     let mut findings = Vec::new();
+    for (table, count) in &after.deleted {
+        let deleted = count - before.deleted.get(table).unwrap_or(&0).min(count);
+        if deleted > 0 {
+            findings.push(finding(format!("{} of {table} are gone", rows_in_words(deleted)), table));
+        }
+    }
     for (oid, table) in &before.tables {
         let Some(now) = after.tables.get(oid) else {
-            findings.push(finding(format!("table {} is gone", table.name), (*oid, 0), before));
+            findings.push(finding(format!("table {} is gone", table.name), &table.name));
             continue;
         };
         // What the file inserted does not stand for what it deleted.
@@ -120,18 +135,15 @@ pub(super) fn lost(before: &Kept, after: &Kept) -> Vec<Finding> {
         let left = now.rows.saturating_sub(inserted);
         if left < table.rows {
             let what = format!("{} of {} rows of {} are gone", table.rows - left, table.rows, table.name);
-            findings.push(finding(what, (*oid, 0), before));
+            findings.push(finding(what, &table.name));
             continue;
         }
         for (number, (column, values)) in &table.columns {
             match now.columns.get(number) {
-                None => {
-                    findings.push(finding(format!("column {}.{column} is gone", table.name), (*oid, *number), before))
-                }
+                None => findings.push(finding(format!("column {}.{column} is gone", table.name), &table.name)),
                 Some((_, left)) if left < values => findings.push(finding(
                     format!("{} of {values} values of {}.{column} are gone", values - left, table.name),
-                    (*oid, *number),
-                    before,
+                    &table.name,
                 )),
                 Some(_) => {}
             }
@@ -147,7 +159,7 @@ pub(super) fn written(before: &Kept, after: &Kept) -> Vec<String> {
         let Some(then) = before.tables.get(oid) else { continue };
         for (count, then, verb) in [(now.inserted, then.inserted, "inserted"), (now.updated, then.updated, "updated")] {
             if count > then {
-                lines.push(format!("{verb} by the file: {} rows of {}", count - then, now.name));
+                lines.push(format!("{verb} by the file: {} of {}", rows_in_words(count - then), now.name));
             }
         }
     }
@@ -160,11 +172,15 @@ pub(super) fn summary(kept: &Kept) -> String {
     format!("{rows} rows in {} tables", kept.tables.len())
 }
 
-fn finding(what: String, (oid, _): Identity, before: &Kept) -> Finding {
+fn rows_in_words(count: u64) -> String {
+    if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
+}
+
+fn finding(what: String, table: &str) -> Finding {
     Finding {
         check: "data-lost".to_owned(),
         what,
-        object: before.tables.get(&oid).map(|table| table.name.clone()).unwrap_or_default(),
+        object: table.to_owned(),
         place: None,
         why: "it was there before the file ran, and was not after".to_owned(),
         remedy: "take the statement out of the file: an adoption loses nothing; what must go, delete by hand before"
