@@ -71,13 +71,19 @@ async fn count(session: &Session, oids: &[String]) -> Result<Kept, Failure> {
     };
     // Row security would count some rows only; this way it is an error.
     let list = format!(
-        "SELECT pg_catalog.set_config('search_path', '', true), pg_catalog.set_config('row_security', 'off', true); \
+        "SELECT pg_catalog.set_config('search_path', '', true), pg_catalog.set_config('row_security', 'off', true), \
+           pg_catalog.current_setting('track_counts'); \
          {COLUMNS} ('{{{}}}'::oid[]) ORDER BY c.oid, a.attnum",
         oids.join(",")
     );
     let mut kept = Kept::default();
     for row in session.text_rows(&list).await.map_err(failed)? {
         let cell = |at: usize| row.get(at).cloned().flatten().unwrap_or_default();
+        if cell(2) == "off" {
+            let failure =
+                Failure::new(FailureKind::Inconclusive, "the server does not count what a transaction writes");
+            return Err(failure.note("nothing was changed").help("set track_counts to on, as it is by default"));
+        }
         let Ok(oid) = cell(0).parse() else { continue };
         let table = kept.tables.entry(oid).or_default();
         table.name = cell(1);
