@@ -29,7 +29,7 @@ fn duplicates_in_the_way_of_a_unique_key_are_listed_and_change_nothing() {
     let grown = Grown::new(
         "UPDATE chat_threads SET thread_id = 'the-same' WHERE thread_id IN ('thread_1', 'thread_2', 'thread_3');
          INSERT INTO document_vector_stores (id, document_id, vector_store_id)
-         SELECT gen_random_uuid(), document_id, vector_store_id FROM document_vector_stores LIMIT 1",
+         SELECT '90000000-0000-4000-8000-000000000001', document_id, vector_store_id FROM document_vector_stores LIMIT 1",
     );
     let query = in_the_way(&grown, "3 rows are in the way of UNIQUE (thread_id) on public.chat_threads");
     assert_eq!(grown.database.text(&query).lines().count(), 3, "{query}");
@@ -44,7 +44,7 @@ fn duplicates_in_the_way_of_a_unique_key_are_listed_and_change_nothing() {
     grown.by_hand(
         "UPDATE chat_threads SET thread_id = 'mended ' || id WHERE thread_id = 'the-same';
          UPDATE chat_messages SET thread_id = NULL WHERE thread_id IN ('thread_1', 'thread_2', 'thread_3');
-         DELETE FROM document_vector_stores WHERE id::text NOT LIKE '7%'",
+         DELETE FROM document_vector_stores WHERE id::text LIKE '9%'",
     );
     grown.adopted();
 }
@@ -145,7 +145,7 @@ fn a_file_that_loses_data_or_opens_a_hole_is_rolled_back() {
             "1 of 20 rows of public.chat_threads are gone",
         ),
         (
-            "INSERT INTO auth.users (id) VALUES (gen_random_uuid()); DELETE FROM auth.users WHERE id::text NOT LIKE '0000%';",
+            "INSERT INTO auth.users (id) VALUES (gen_random_uuid()); DELETE FROM auth.users WHERE id::text NOT LIKE '00000000-0000-4000-8000-%';",
             1,
             "1 row of auth.users are gone",
         ),
