@@ -1,6 +1,7 @@
 //! Migrations: plan, apply, history, lock, and PostgreSQL's errors as file:line:col. The file format, the checksums and
 //! the history table are refinery's, so that a project can leave for it any day.
 
+mod adopt;
 mod apply;
 mod baseline;
 mod blockers;
@@ -20,6 +21,7 @@ mod status;
 mod stop;
 mod trace;
 
+pub use adopt::{adopt, without_history};
 pub use apply::{ApplyOptions, Event, FileTime, Summary, apply, apply_all};
 pub use baseline::baseline;
 pub use blockers::Blockers;

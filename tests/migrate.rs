@@ -1,6 +1,14 @@
 //! `migrate` and `status` against a real PostgreSQL: what is applied once and whole, what is refused and changes
 //! nothing, and what the errors say.
 
+#[path = "migrate/adopting.rs"]
+mod adopting;
+#[path = "migrate/adopting_foreign.rs"]
+mod adopting_foreign;
+#[path = "migrate/adopting_rows.rs"]
+mod adopting_rows;
+#[path = "migrate/adopting_shapes.rs"]
+mod adopting_shapes;
 #[path = "migrate/applying.rs"]
 mod applying;
 #[path = "migrate/baseline.rs"]

@@ -17,7 +17,7 @@ use crate::schema::drift::{self, Drift};
 use crate::server::{self, EngineChoice, Regime};
 
 /// Nothing can be written, and all is seen as of one moment.
-const LOOK: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
+pub(super) const LOOK: &str = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// Flags.
 #[derive(Debug, clap::Args)]
@@ -141,6 +141,7 @@ pub(super) async fn compare(
     Ok((found?, scratch.engine().to_owned()))
 }
 
-async fn batch(session: &Session, sql: &str) -> Result<(), Failure> {
+/// Runs what opens and ends the look.
+pub(super) async fn batch(session: &Session, sql: &str) -> Result<(), Failure> {
     session.batch(sql).await.map_err(|error| error.into_failure("the target could not be looked at"))
 }

@@ -1,5 +1,6 @@
 //! `migrate`: apply pending migrations, or show them with `--plan`.
 
+mod adopt;
 mod baseline;
 mod plan;
 
@@ -15,7 +16,9 @@ use crate::migrate::{self, ApplyOptions, Event, Holder, MigrationFile, Server, S
 use crate::model::failure::{Failure, FailureKind};
 use crate::report::header;
 use crate::server::EngineChoice;
+use adopt::Adopting;
 use anstyle::AnsiColor;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Flags.
@@ -41,8 +44,19 @@ pub(crate) struct Args {
     /// a comparison with a scratch database found no difference
     #[arg(long, value_name = "VERSION", conflicts_with_all = ["plan", "to"], group = "scratch")]
     baseline: Option<i32>,
-    /// Where --baseline and --trace make their scratch database: auto (local PostgreSQL 15 or newer, else embedded),
-    /// embedded, local
+    /// For a database that grew by hand and has no history: show what differs from what the migrations make and which rows
+    /// are in the way, and write the catch-up file for review; the database itself keeps this read-only
+    #[arg(long, conflicts_with_all = ["plan", "to", "baseline", "mend"], group = "scratch")]
+    adopt: bool,
+    /// With --adopt: where the catch-up file goes; without it adopt.sql in the project's folder
+    #[arg(long, value_name = "FILE", requires = "adopt", conflicts_with = "apply")]
+    write: Option<PathBuf>,
+    /// With --adopt: run the reviewed file and record the migrations, in one transaction that is rolled back unless every
+    /// row is still there and the database is what the migrations make
+    #[arg(long, value_name = "FILE", requires = "adopt")]
+    apply: Option<PathBuf>,
+    /// Where --baseline, --adopt and --trace make their scratch database: auto (local PostgreSQL 15 or newer, else
+    /// embedded), embedded, local
     #[arg(long, value_name = "ENGINE", requires = "scratch")]
     engine: Option<EngineChoice>,
     /// How long to wait for the migration lock and for tables' locks, in seconds; 0 tries once
@@ -76,8 +90,14 @@ pub(crate) async fn run(args: Args, output: &Output, interrupts: &Interrupts) ->
         mend: args.mend,
         ..ApplyOptions::default()
     };
-    let done = if let Some(version) = args.baseline {
-        let engine = args.engine.unwrap_or(EngineChoice::Auto);
+    let engine = args.engine.unwrap_or(EngineChoice::Auto);
+    let done = if args.adopt {
+        let adopting = Adopting { session: &session, project: &project, files: &files, engine, output };
+        match &args.apply {
+            Some(path) => adopting.apply(path, &options).await,
+            None => adopting.look(args.write).await,
+        }
+    } else if let Some(version) = args.baseline {
         baseline::baseline(&session, &project, &files, version, engine, &options, output).await
     } else {
         options.stop = interrupts.listen();

@@ -138,7 +138,7 @@ async fn blocking(beside: &Session, pid: i32) -> Result<Vec<Holder>, DbError> {
 
 /// Sessions of this database that hold locks on tables in an open transaction: whom the file may have waited for. Those
 /// on tables that `statement` names, or all where there is none such.
-async fn table_holders(session: &Session, statement: &str) -> Result<Vec<Holder>, Failure> {
+pub(crate) async fn table_holders(session: &Session, statement: &str) -> Result<Vec<Holder>, Failure> {
     let rows = session
         .text_rows(&format!(
             "SELECT a.pid::text, a.application_name, a.state, \

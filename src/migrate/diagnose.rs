@@ -42,9 +42,9 @@ pub(crate) struct Progress<'a> {
     pub(crate) waiting: Vec<&'a MigrationFile>,
 }
 
-/// The failure for an error while `file` ran.
+/// The failure for an error while the file `source` ran.
 pub(crate) fn diagnose(
-    file: &MigrationFile,
+    source: &SourceFile,
     script: &Script,
     error: BatchError,
     prefix: &Prefix,
@@ -52,7 +52,7 @@ pub(crate) fn diagnose(
     show_detail: bool,
 ) -> Failure {
     let BatchError { finished, error } = error;
-    let path = &file.source().path;
+    let path = &source.path;
     if error.is_connection() {
         return lost(path, error, progress);
     }
@@ -66,12 +66,11 @@ pub(crate) fn diagnose(
         return ours(path, error, progress);
     }
     let index = finished.saturating_sub(prefix.statements);
-    let message = message(&error, &file.source().text, show_detail);
+    let message = message(&error, &source.text, show_detail);
     let span = match sent {
-        Some(at) => from_position(file.source(), at - prefix.characters.min(at)),
+        Some(at) => from_position(source, at - prefix.characters.min(at)),
         None => script.statements.get(index).map(|statement| {
-            inside(file.source(), statement.span.clone(), &error)
-                .unwrap_or_else(|| sql::first_line(file.source(), &statement.span))
+            inside(source, statement.span.clone(), &error).unwrap_or_else(|| sql::first_line(source, &statement.span))
         }),
     };
     let number = match &span {
@@ -83,8 +82,8 @@ pub(crate) fn diagnose(
     let kind = if error.code == sqlstate::LOCK_NOT_AVAILABLE { FailureKind::Lock } else { FailureKind::Migration };
     let mut failure = Failure::new(kind, format!("{path} failed: {message}"));
     failure = match span {
-        Some(span) => failure.at(Place { file: file.source().clone(), span, label: error.code.clone() }),
-        None => failure.at(file::top(file.source(), &error.code)),
+        Some(span) => failure.at(Place { file: source.clone(), span, label: error.code.clone() }),
+        None => failure.at(file::top(source, &error.code)),
     };
     let count = script.statements.len();
     let which = match (number < count, sent.is_some() && error.code == SYNTAX_ERROR) {

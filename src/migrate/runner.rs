@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 
 /// deadlock_detected.
 const DEADLOCK: &str = "40P01";
+/// duplicate_object, duplicate_table, duplicate_schema, duplicate_function.
+const DUPLICATES: &[&str] = &["42710", "42P07", "42P06", "42723"];
 /// The longest pause between two tries of a file.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -306,7 +308,15 @@ impl Applier<'_> {
     }
 
     fn diagnose(&self, file: &MigrationFile, script: &Script, error: BatchError, prefix: &Prefix) -> Failure {
-        diagnose::diagnose(file, script, error, prefix, &self.progress(), self.options.show_detail)
+        let by_hand =
+            DUPLICATES.contains(&error.error.code.as_str()) && self.look.rows.as_deref().is_none_or(<[_]>::is_empty);
+        let failure =
+            diagnose::diagnose(file.source(), script, error, prefix, &self.progress(), self.options.show_detail);
+        if by_hand {
+            failure.help("a database whose tables were made by hand is adopted: chartchek-db migrate --adopt")
+        } else {
+            failure
+        }
     }
 
     fn progress(&self) -> Progress<'_> {

@@ -207,6 +207,6 @@ fn failed(file: &MigrationFile, script: &Script, index: usize, mut error: DbErro
     }
     let progress = Progress { applied: &[], waiting: Vec::new() };
     let error = BatchError { finished: index, error };
-    diagnose::diagnose(file, script, error, &Prefix::new(&[]), &progress, show_detail)
+    diagnose::diagnose(source, script, error, &Prefix::new(&[]), &progress, show_detail)
         .note("this was on a scratch database: the target was not touched")
 }

@@ -102,7 +102,8 @@ pub fn without_history(findings: &mut Vec<Finding>, status: &Status) {
     findings.retain(|finding| !objects.contains(&finding.object));
 }
 
-fn finding(difference: &Difference, found: &Facts) -> Finding {
+/// A difference in words.
+pub(crate) fn finding(difference: &Difference, found: &Facts) -> Finding {
     let (kind, name) = &difference.key;
     let object = readable(&format!("{kind} {name}"));
     let property = if difference.property.is_empty() { "definition" } else { &difference.property };

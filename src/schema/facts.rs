@@ -6,7 +6,8 @@ use crate::model::access::Contract;
 use crate::model::failure::{Failure, FailureKind};
 use std::collections::{BTreeMap, BTreeSet};
 
-const COMMON: &str = include_str!("facts/common.sql");
+/// What every query of the folder begins with. Needs the settings that [`read`] makes, in the same transaction.
+pub(crate) const COMMON: &str = include_str!("facts/common.sql");
 /// One query for a group of kinds; a new kind is a new file and a line here.
 const QUERIES: &[&str] = &[
     include_str!("facts/relations.sql"),

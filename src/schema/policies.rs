@@ -13,10 +13,11 @@ use crate::model::finding::{Finding, Reach};
 use crate::model::source::SourceFile;
 use crate::schema::difference::{self, Case, Comparison, Difference};
 use crate::schema::drift::{contrast, reach, readable};
-use crate::schema::facts::{self, Facts, Scope};
+use crate::schema::facts::{self, Facts, Key, Scope};
 use files::{HELPERS, PolicyFile};
+pub(crate) use replay::or_replace;
 use replay::{home, is_relation};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// A difference has to be about something that a file can say.
@@ -49,6 +50,30 @@ pub async fn check(session: &Session, project: &Project, contract: &Contract) ->
         }
     }
     Ok(findings)
+}
+
+/// The statements of the files by what they create, in the words of whoever wrote them, as far as that is what the
+/// migrations make too; none where [`check`] finds something.
+///
+/// # Errors
+/// The connection broke.
+pub(crate) async fn statements(
+    session: &Session,
+    project: &Project,
+    contract: &Contract,
+) -> Result<BTreeMap<Key, String>, Failure> {
+    let sides = match sides(session, project, contract).await {
+        Ok(sides) => sides,
+        // Files that do not run: `policies check` says why.
+        Err(failure) if failure.kind() == FailureKind::Usage => return Ok(BTreeMap::new()),
+        Err(failure) => return Err(failure),
+    };
+    if !difference::compare(&sides.wanted, &sides.made, HOW).is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let keys = sides.made.objects.keys();
+    let found = keys.filter_map(|key| files::find(&sides.files, key).map(|(file, one)| (key.clone(), file.text(one))));
+    Ok(found.map(|(key, text)| (key, text.to_owned())).collect())
 }
 
 /// The text of the migration after which [`check`] finds nothing; `None` where it finds nothing now. It was tried.

@@ -1,9 +1,7 @@
 //! `migrate --baseline`: rows for a database that has the schema already, and only where it is what the files make.
 
 use crate::server::{Database, KEY, Project, Ran, run};
-use chartchek_db::db::connect::connect;
-use chartchek_db::db::conninfo::Conninfo;
-use chartchek_db::server::{Regime, stand_in};
+use chartchek_db::server::Regime;
 
 const HISTORY: &str = "SELECT string_agg(concat_ws(' ', version, name, checksum), ',' ORDER BY version) \
                        FROM chartchek_meta.refinery_schema_history";
@@ -11,18 +9,7 @@ const NO_HISTORY: &str = "SELECT to_regclass('chartchek_meta.refinery_schema_his
 
 /// The project's migrations up to `version`, in a database that looks like Supabase, and no history.
 fn without_history(version: &str) -> Database {
-    let database = Database::plain();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let conninfo = Conninfo::resolve(Some(&database.url("postgres")), |_| None).unwrap();
-        let superuser = connect(&conninfo).await.unwrap();
-        stand_in::install(&superuser, Regime::Explicit, None).await.unwrap();
-        // The roles were there, without the settings that Supabase gives them.
-        let settings =
-            "ALTER ROLE anon SET statement_timeout = '3s'; ALTER ROLE authenticated SET statement_timeout = '8s'";
-        superuser.batch(settings).await.unwrap();
-        superuser.close().await;
-    });
+    let database = Database::stand_in(Regime::Explicit);
     migrate(&database, &["--to", version]).succeeded(&["applied"]);
     database.run("DROP SCHEMA chartchek_meta CASCADE");
     database
@@ -32,7 +19,6 @@ fn migrate(database: &Database, arguments: &[&str]) -> Ran {
     run("migrate", &database.url("migrator"), &Project::own(), arguments)
 }
 
-/// One test: the stand-in's roles are the whole server's, and are made once.
 #[test]
 fn a_database_with_the_schema_gets_its_history_once_nothing_differs() {
     let database = without_history("6");

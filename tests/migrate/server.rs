@@ -1,6 +1,9 @@
 //! A PostgreSQL for these tests, in a temporary folder and reached by socket only; a database and a project for each.
 
 use crate::cluster::{Cluster, Setup, Small, owner};
+use chartchek_db::db::connect::connect;
+use chartchek_db::db::conninfo::Conninfo;
+use chartchek_db::server::{Regime, stand_in};
 use std::io::Write;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
@@ -112,6 +115,25 @@ impl Database {
     pub(crate) fn remove(self) {
         rows(&self.server.settings("postgres", "postgres"), &format!("DROP DATABASE {} WITH (FORCE)", self.name))
             .unwrap();
+    }
+
+    /// One with all that Supabase brings, and a migrator who is no superuser.
+    pub(crate) fn stand_in(regime: Regime) -> Self {
+        let database = Self::plain();
+        // The roles are the whole server's, and their settings bear no two writers.
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        runtime().block_on(async {
+            let conninfo = Conninfo::resolve(Some(&database.url("postgres")), |_| None).unwrap();
+            let superuser = connect(&conninfo).await.unwrap();
+            stand_in::install(&superuser, regime, None).await.unwrap();
+            // The roles were there, without the settings that Supabase gives them.
+            let settings =
+                "ALTER ROLE anon SET statement_timeout = '3s'; ALTER ROLE authenticated SET statement_timeout = '8s'";
+            superuser.batch(settings).await.unwrap();
+            superuser.close().await;
+        });
+        database
     }
 
     /// The connection string of a role.

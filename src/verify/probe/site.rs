@@ -4,7 +4,6 @@ use crate::db::catalog;
 use crate::db::error::DbError;
 use crate::db::impersonate;
 use crate::db::session::{Session, StatementResult};
-use crate::model::access::Standing as RowStanding;
 use crate::model::catalog::Table;
 use crate::model::failure::Failure;
 use crate::verify::form::{Scene, Who};
@@ -12,7 +11,7 @@ use crate::verify::persona::Persona;
 use crate::verify::repro;
 use crate::verify::world::build::Standing;
 use crate::verify::world::rows::Maker;
-use crate::verify::world::{Row, Setting, Subject, World};
+use crate::verify::world::{Setting, Subject, World};
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
@@ -34,11 +33,6 @@ impl Step {
     /// As that persona.
     pub(crate) fn by(persona: usize, sql: impl Into<String>) -> Self {
         Self { who: Who::Persona(persona), sql: sql.into() }
-    }
-
-    /// As the session's own role, which bypasses RLS, with the claims of that persona.
-    pub(crate) fn privileged(claims_of: usize, sql: impl Into<String>) -> Self {
-        Self { who: Who::Privileged(claims_of), sql: sql.into() }
     }
 }
 
@@ -62,11 +56,6 @@ pub(crate) struct Site<'a> {
 }
 
 impl<'a> Site<'a> {
-    /// The server's major version: 15 to 18.
-    pub(crate) fn major(&self) -> u32 {
-        self.setting.catalog.server.version_num / 10_000
-    }
-
     /// Those who try and are not trusted: indices of personas.
     pub(crate) fn knockers(&self) -> impl Iterator<Item = usize> + use<'a> {
         let personas = self.setting.personas;
@@ -113,17 +102,6 @@ impl<'a> Site<'a> {
             whole: self.whole[subject],
             truncates: !self.target,
         }
-    }
-
-    /// The world's rows of a table that stand so to a persona, with their keys.
-    pub(crate) fn rows(&self, subject: usize, persona: usize, standing: RowStanding) -> Vec<(&'a Row, &'a str)> {
-        let sight = &self.standing.sights[subject][persona];
-        let rows = self.world.rows.iter().zip(&self.standing.keys);
-        rows.filter(|(row, key)| {
-            row.subject == subject && sight.get(*key).is_some_and(|seen| seen.standing == standing)
-        })
-        .map(|(row, key)| (row, key.as_str()))
-        .collect()
     }
 
     /// Who that is, for people.
