@@ -2,6 +2,7 @@
 
 mod coverage;
 mod findings;
+mod fitness;
 mod form;
 mod judge;
 pub mod persona;

@@ -3,12 +3,13 @@
 use crate::contract::validate;
 use crate::db::catalog as catalogue;
 use crate::db::session::Session;
-use crate::model::access::{Command, Contract, Standing as RowStanding, TableAccess};
+use crate::model::access::{Command, Contract, Standing as RowStanding};
 use crate::model::attempt::Attempt;
 use crate::model::catalog::Catalog;
-use crate::model::failure::{Failure, FailureKind};
+use crate::model::failure::Failure;
 use crate::model::finding::Finding;
 use crate::model::report::{Accepted, NotRun, ProbeCount};
+use crate::verify::fitness::{fit_to_judge, is_tried, not_tried};
 use crate::verify::form::{self, Aim, Plan, Planned, Promise, Scene, Who};
 use crate::verify::judge::{Case, judge};
 use crate::verify::persona::cast;
@@ -150,49 +151,6 @@ pub async fn verify(
         script,
         catalog,
     })
-}
-
-/// Tables and partitioned tables: their rows can be made and told apart.
-fn is_tried(kind: &str) -> bool {
-    matches!(kind, "r" | "p")
-}
-
-fn not_tried(access: &TableAccess) -> NotRun {
-    NotRun {
-        what: access.table.to_string(),
-        why: "it is no table: rows of views and foreign tables are not made".to_owned(),
-    }
-}
-
-/// Whether this session can tell: it must see every row itself, and be able to become every actor.
-fn fit_to_judge(catalog: &Catalog, contract: &Contract) -> Result<(), Failure> {
-    if !catalog.server.bypass_rls {
-        return Err(Failure::new(
-            FailureKind::Connection,
-            format!("role {} does not bypass RLS, so it cannot see what others must not", catalog.server.user),
-        )
-        .help("connect as a role with BYPASSRLS that may SET ROLE to the API's roles, such as Supabase's postgres"));
-    }
-    if catalog.server.read_only {
-        return Err(Failure::new(
-            FailureKind::Connection,
-            "the database takes no writes (a standby, or set to read-only), and attempts must be able to write",
-        )
-        .help("verify the primary, or a scratch database (without --target)"));
-    }
-    for actor in &contract.actors {
-        if catalog.role(&actor.role).is_some_and(|role| !role.assumable) {
-            return Err(Failure::new(
-                FailureKind::Connection,
-                format!(
-                    "role {} may not SET ROLE to {}, so actor {} cannot be tried",
-                    catalog.server.user, actor.role, actor.name
-                ),
-            )
-            .help(format!("GRANT {} TO {}", actor.role, catalog.server.user)));
-        }
-    }
-    Ok(())
 }
 
 struct Run<'a> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod build;
 pub(crate) mod insert;
+mod order;
 pub(crate) mod rows;
 pub(crate) mod values;
 

@@ -1,6 +1,7 @@
 //! Plans a world's rows: who owns what, which parents rows hang on, and a value for every other column.
 
 use super::insert::{insert, key_columns};
+use super::order::{in_order, subject_of};
 use super::values::{unique_value, value};
 use super::{Row, Subject, World, WorldKind};
 use crate::model::access::{OwnerPath, Ownership, TableName};
@@ -45,43 +46,10 @@ pub(crate) fn plan(maker: &Maker<'_>) -> Result<World, Failure> {
     Ok(world)
 }
 
-/// The subjects' indices, parents before children; in cycles the contract's order.
-fn in_order(subjects: &[Subject]) -> Vec<usize> {
-    let mut done: Vec<usize> = Vec::new();
-    while done.len() < subjects.len() {
-        let ready = (0..subjects.len()).find(|&index| {
-            !done.contains(&index)
-                && depends(&subjects[index]).iter().all(|parent| {
-                    subject_of(subjects, parent).is_none_or(|target| target == index || done.contains(&target))
-                })
-        });
-        let next = ready.or_else(|| (0..subjects.len()).find(|index| !done.contains(index)));
-        done.extend(next);
-    }
-    done
-}
-
-/// The tables whose rows this table's rows need: by foreign keys, and by the owner paths that no key accompanies.
-fn depends(subject: &Subject) -> Vec<TableName> {
-    let paths = match &subject.access.ownership {
-        Ownership::All(paths) | Ownership::Any(paths) => paths.as_slice(),
-        Ownership::None | Ownership::Sql(_) => &[],
-    };
-    let parents = paths.iter().filter_map(|path| match path {
-        OwnerPath::Parent { parent, .. } => Some(parent.clone()),
-        OwnerPath::Column(_) => None,
-    });
-    subject.table.foreign_keys.iter().map(ForeignKey::target).chain(parents).collect()
-}
-
 /// Whether there are as many values of the column's type as rows.
 fn tells(column: &Column) -> bool {
     let wide = ["uuid", "text", "varchar", "citext", "int4", "int8", "numeric", "timestamptz", "timestamp"];
     column.enum_labels.is_empty() && column.max_length.is_none() && wide.contains(&column.base_type.as_str())
-}
-
-fn subject_of(subjects: &[Subject], name: &TableName) -> Option<usize> {
-    subjects.iter().position(|subject| subject.access.table == *name)
 }
 
 /// The values of one owner path's column (and of the rest of a composite key): what a row hangs on.
