@@ -10,6 +10,9 @@ use std::process::Command;
 /// The commands, in the order in which they are shown.
 const COMMANDS: [&str; 5] = ["select", "insert", "update", "delete", "truncate"];
 
+/// Outcome -> forms.
+type Outcomes = BTreeMap<String, Vec<String>>;
+
 /// A form's name without what says that it is the same with RETURNING, or in another world.
 fn plain(form: &str) -> &str {
     let form = form.split('@').next().unwrap_or(form);
@@ -20,8 +23,7 @@ fn plain(form: &str) -> &str {
 /// many there were. Where the outcomes differ, the forms of each follow.
 fn matrix(report: &Value) -> String {
     let text = |attempt: &Value, key: &str| attempt[key].as_str().unwrap().to_owned();
-    let mut cells: BTreeMap<(String, String, String), BTreeMap<String, BTreeMap<String, Vec<String>>>> =
-        BTreeMap::new();
+    let mut cells: BTreeMap<_, BTreeMap<String, Outcomes>> = BTreeMap::new();
     for attempt in report["attempts"].as_array().unwrap() {
         let cell = (text(attempt, "table"), text(attempt, "persona"), text(attempt, "standing"));
         let outcomes = cells.entry(cell).or_default().entry(text(attempt, "command")).or_default();

@@ -36,7 +36,7 @@ pub(crate) struct Watch<'a> {
 enum Beside {
     /// Nothing has waited yet.
     Unopened,
-    Open(Session),
+    Open(Box<Session>),
     /// The connections are used up, or the engine serves one.
     None,
 }
@@ -74,7 +74,7 @@ impl<'a> Watch<'a> {
                         tracing::debug!(%failure, "no second connection: blockers are guessed");
                         Beside::None
                     },
-                    Beside::Open,
+                    |session| Beside::Open(Box::new(session)),
                 ),
                 None => Beside::None,
             };

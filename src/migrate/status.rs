@@ -96,7 +96,10 @@ pub(crate) async fn look(session: &Session) -> Result<(Look, Option<Holder>), Fa
         session.batch("ROLLBACK")
     );
     let look = look?;
-    let holder = begun.and(holder).and_then(|holder| ended.map(|()| holder));
+    let holder = match (begun, holder, ended) {
+        (Ok(()), Ok(holder), Ok(())) => Ok(holder),
+        (Err(error), _, _) | (_, Err(error), _) | (_, _, Err(error)) => Err(error),
+    };
     Ok((look, holder.map_err(|error| error.into_failure("cannot see who holds the migration lock"))?))
 }
 
