@@ -39,7 +39,8 @@ fn more_columns_and_tables_stay_with_what_belongs_to_them() {
         assert!(grown.text().contains(&format!("\n--   {kept}\n")), "{kept}\n{}", grown.text());
     }
     assert_eq!(grown.database.text("SELECT count(*) FROM pg_policy WHERE polname = 'own_profile'"), "1");
-    // Nothing else differs, and the contract holds but for the table that it does not know.
+    // Nothing else differs, and the contract holds but for the table that it does not know, and the note that is unique
+    // among everybody's.
     let drift = grown.run("drift", &["--target"]);
     assert_eq!(drift.code, 1, "{}", drift.out);
     let found: Vec<&str> = drift.out.lines().filter(|line| line.starts_with("drift: ")).skip(1).collect();
@@ -47,7 +48,9 @@ fn more_columns_and_tables_stay_with_what_belongs_to_them() {
     assert!(found.iter().all(|line| line.ends_with("is not from the migrations")), "{found:#?}");
     let verified = grown.run("verify-rls", &["--target"]);
     assert!(
-        verified.out.contains("uncovered-table: profiles") && verified.out.contains("1 finding"),
+        verified.out.contains("uncovered-table: profiles")
+            && verified.out.contains("unique-oracle: user learns whether a hidden row of documents has a given note")
+            && verified.out.contains("2 findings"),
         "{}",
         verified.out
     );
