@@ -15,6 +15,10 @@ mod failing;
 mod interrupted;
 #[path = "migrate/killed.rs"]
 mod killed;
+#[path = "support/load.rs"]
+mod load;
+#[path = "migrate/loaded.rs"]
+mod loaded;
 #[path = "migrate/locking.rs"]
 mod locking;
 #[path = "migrate/mending.rs"]

@@ -140,7 +140,8 @@ fn a_signal_before_the_first_file_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let listener = std::os::unix::net::UnixListener::bind(folder.path().join(".s.PGSQL.5432")).unwrap();
     let url = format!("host={} user=postgres dbname=x", folder.path().display());
-    let child = program("migrate", &url, &project(), &[]).spawn().unwrap();
+    let project = project();
+    let child = program("migrate", &url, &project, &[]).spawn().unwrap();
     let _silent = listener.accept().unwrap();
     signal("-TERM", &child.id().to_string());
     assert_eq!(ran(child.wait_with_output().unwrap()).code, 130);
