@@ -51,7 +51,7 @@ fn more(load: &Load, answers: u64) {
 #[test]
 fn clients_at_work_meet_no_error() {
     let (database, project) = filled(40_000, CHANGES);
-    let load = Load::start(&database.url("postgres"), CLIENTS);
+    let load = Load::start(&database.url("postgres"), CLIENTS, Duration::ZERO);
     more(&load, 200);
     let ran = database.migrate(&project, &[]);
     more(&load, 200);
@@ -74,7 +74,7 @@ fn clients_at_work_meet_no_error() {
 fn an_error_of_a_client_is_seen() {
     let change = "ALTER TABLE public.documents DROP COLUMN filename;";
     let (database, project) = filled(100, &[("V008__drop.sql", change)]);
-    let load = Load::start(&database.url("postgres"), CLIENTS);
+    let load = Load::start(&database.url("postgres"), CLIENTS, Duration::ZERO);
     more(&load, 50);
     database.migrate(&project, &[]).succeeded(&["1 applied"]);
     more(&load, 50);

@@ -44,13 +44,13 @@ pub(crate) fn fill(settings: &str, clients: usize, messages: usize) {
 }
 
 impl Load {
-    /// Starts them; `settings` are of a role that may become `authenticated`.
-    pub(crate) fn start(settings: &str, clients: usize) -> Self {
+    /// Starts them; `settings` are of a role that may become `authenticated`. Between two requests a client pauses.
+    pub(crate) fn start(settings: &str, clients: usize, pause: Duration) -> Self {
         let (ends, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let clients = (1..=clients)
             .map(|number| {
                 let (settings, ends, answered) = (settings.to_owned(), ends.clone(), answered.clone());
-                std::thread::spawn(move || runtime().block_on(work(&settings, number, &ends, &answered)))
+                std::thread::spawn(move || runtime().block_on(work(&settings, number, pause, &ends, &answered)))
             })
             .collect();
         Self { ends, answered, clients }
@@ -121,7 +121,7 @@ const REQUESTS: &[(&str, &str)] = &[
     ("delete threads", "DELETE FROM public.chat_threads WHERE thread_id LIKE $1 || '\\_%-%' RETURNING *"),
 ];
 
-async fn work(settings: &str, number: usize, ends: &AtomicBool, answered: &AtomicU64) -> Tally {
+async fn work(settings: &str, number: usize, pause: Duration, ends: &AtomicBool, answered: &AtomicU64) -> Tally {
     let client = open(settings).await.unwrap();
     let mut statements = Vec::new();
     for (name, sql) in REQUESTS {
@@ -156,6 +156,7 @@ async fn work(settings: &str, number: usize, ends: &AtomicBool, answered: &Atomi
         if started.elapsed() > tally.longest {
             (tally.longest, tally.slowest) = (started.elapsed(), name);
         }
+        tokio::time::sleep(pause).await;
     }
     tally
 }
