@@ -95,7 +95,8 @@ pub(crate) async fn look(session: &Session) -> Result<Look, Failure> {
            WHERE source = 'session' AND name NOT LIKE 'transaction\\_%' AND name <> 'row_security'",
         lock::HELD
     );
-    let history = format!("SELECT version::text, name, applied_on, checksum FROM {TABLE} ORDER BY version");
+    // `ORDER BY version` alone would sort the text, where 10 comes before 9.
+    let history = format!("SELECT h.version::text, name, applied_on, checksum FROM {TABLE} h ORDER BY h.version");
     let (facts, history, ended) =
         futures::join!(session.text_rows(&facts), session.text_rows(&history), session.batch("ROLLBACK"));
     let facts = facts.map_err(|error| error.into_failure("cannot look at the server"))?;

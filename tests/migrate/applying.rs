@@ -19,6 +19,20 @@ fn the_own_migrations_are_applied_once() {
 }
 
 #[test]
+fn ten_comes_after_nine() {
+    let (database, project) = (Database::plain(), Project::new(&[]));
+    for version in 8..=12 {
+        project.write(&format!("V{version}__x.sql"), &format!("create table x{version} (i int)"));
+        database.migrate(&project, &[]).succeeded(&["1 applied"]);
+    }
+    database.migrate(&project, &[]).succeeded(&["nothing to do: 5 applied before"]);
+    run("status", &database.url("postgres"), &project, &["--exit-code"]).succeeded(&["5 applied, 0 pending"]);
+    project.write("V100__x.sql", "create table x100 (i int)");
+    database.migrate(&project, &[]).succeeded(&["1 applied"]);
+    assert_eq!(database.text(HISTORY), "8,9,10,11,12,100");
+}
+
+#[test]
 fn nobody_else_may_touch_the_history() {
     let database = Database::supabase();
     database.migrate(&Project::new(&[("V1__a.sql", "create table a (i int)")]), &[]).succeeded(&[]);

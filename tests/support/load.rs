@@ -56,9 +56,14 @@ impl Load {
         Self { ends, answered, clients }
     }
 
-    /// How many requests have been answered so far.
-    pub(crate) fn answered(&self) -> u64 {
-        self.answered.load(Ordering::Relaxed)
+    /// Waits until the clients have got so many answers more.
+    pub(crate) fn more(&self, answers: u64) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let enough = self.answered.load(Ordering::Relaxed) + answers;
+        while self.answered.load(Ordering::Relaxed) < enough {
+            assert!(Instant::now() < deadline, "the clients get no answers");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Ends them, and gives what they met.
