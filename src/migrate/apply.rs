@@ -19,7 +19,8 @@ pub struct ApplyOptions {
     pub to: Option<i32>,
     /// How long to wait for the migration lock, and for the locks of tables.
     pub lock_wait: Duration,
-    /// How long one try of a file may wait for a table's lock, and hold up those who queue behind it.
+    /// How long one try of a file may wait for a table's lock, and hold up those who queue behind it. A file that holds
+    /// locks already waits less: a client that waits for those must not be the one that a deadlock ends.
     pub lock_timeout: Duration,
     /// How long one statement may run, 0 for ever; without it the role's own limit holds, and what runs without a
     /// transaction has none.

@@ -10,7 +10,9 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 /// How long a message runs before anyone looks whether it waits, and how long between two looks.
-const PAUSE: Duration = Duration::from_millis(300);
+const PAUSE: Duration = Duration::from_millis(200);
+/// How long a file's next try waits for the second connection.
+const OPENING: Duration = Duration::from_secs(3);
 /// The words of a query that are shown, at most.
 const WORDS: usize = 8;
 
@@ -65,8 +67,12 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Nothing where there is no second connection.
-    async fn look(&mut self) -> Option<Vec<Holder>> {
+    /// Opens the second connection before a file is tried again: within a short try there may be no time for it.
+    pub(crate) async fn open(&mut self) {
+        let _late: Result<(), _> = tokio::time::timeout(OPENING, self.connect()).await;
+    }
+
+    async fn connect(&mut self) {
         if let Beside::Unopened = self.beside {
             self.beside = match self.session.beside() {
                 Some(conninfo) => connect::connect(conninfo).await.map_or_else(
@@ -79,6 +85,11 @@ impl<'a> Watch<'a> {
                 None => Beside::None,
             };
         }
+    }
+
+    /// Nothing where there is no second connection.
+    async fn look(&mut self) -> Option<Vec<Holder>> {
+        self.connect().await;
         let Beside::Open(beside) = &self.beside else { return None };
         match blocking(beside, self.pid).await {
             Ok(holders) => Some(holders),

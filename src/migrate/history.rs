@@ -73,6 +73,8 @@ pub(crate) struct Look {
     settings: Vec<(String, String)>,
     /// The backend.
     pub(crate) pid: i32,
+    /// How long a backend waits for a lock before it looks whether it is in a deadlock.
+    pub(crate) deadlock_timeout: Duration,
     /// Whether the server can notice within a statement that its client has gone; known once the lock is held.
     pub(crate) notices_gone_clients: bool,
     /// Whether this backend holds the migration lock.
@@ -91,7 +93,8 @@ pub(crate) async fn look(session: &Session) -> Result<Look, Failure> {
            CASE WHEN pg_catalog.pg_is_in_recovery() THEN 'standby' \
                 WHEN pg_catalog.current_setting('default_transaction_read_only')::boolean THEN 'default' END, \
            (pg_catalog.to_regnamespace('{SCHEMA}') IS NOT NULL)::text, pg_catalog.current_setting('role'), \
-           ({})::text, pg_catalog.pg_backend_pid()::text, {}; \
+           ({})::text, pg_catalog.pg_backend_pid()::text, \
+           (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'deadlock_timeout'), {}; \
          SELECT 'role', rolname::text FROM pg_catalog.pg_roles \
            WHERE rolname IN ('anon', 'authenticated', 'service_role'); \
          SELECT 'setting', name, setting FROM pg_catalog.pg_settings \
@@ -148,11 +151,12 @@ fn read(facts: &[Vec<Option<String>>], rows: Option<Vec<Row>>) -> Option<(Look, 
         role_setting: text(server, 5)?,
         holds_lock: text(server, 6)? == "true",
         pid: text(server, 7)?.parse().ok()?,
+        deadlock_timeout: Duration::from_millis(text(server, 8)?.parse().ok()?),
         notices_gone_clients: false,
         api_roles: of("role").filter_map(|row| text(row, 1)).map(|role| quote::identifier(&role)).collect(),
         settings: of("setting").filter_map(|row| Some((text(row, 1)?, text(row, 2)?))).collect(),
     };
-    Some((look, text(server, 8).map(|table| (table, text(server, 9).as_deref() == Some("true")))))
+    Some((look, text(server, 9).map(|table| (table, text(server, 10).as_deref() == Some("true")))))
 }
 
 impl Look {

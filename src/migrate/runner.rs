@@ -186,18 +186,22 @@ impl Applier<'_> {
     /// A file in its transaction: one message, one round trip. Tried again where a table's lock was not had.
     async fn inside(&mut self, file: &MigrationFile, script: &Script, insert: &str) -> Result<(), Failure> {
         let (session, options) = (self.session, self.options);
-        let mut before = self.look.begin(options.lock_timeout, options.statement_timeout);
-        before.extend(self.creation.iter().cloned());
-        let prefix = Prefix::new(&before);
-        // The newline ends a comment on the file's last line, the semicolon its last statement.
-        let message = format!(
-            "{}{}\n;\n{}{insert}; COMMIT",
-            prefix.text,
-            &file.source().text[sql::bom(file.source())..],
-            self.look.restore()
-        );
+        // Where a client waits for this file's lock and this file for the client's, whoever has waited for
+        // deadlock_timeout gives up, and that must not be the client.
+        let short = options.lock_timeout.min(self.look.deadlock_timeout.mul_f64(0.6));
+        let mut lock_timeout = short;
         let started = Instant::now();
         for tries in 1.. {
+            let mut before = self.look.begin(lock_timeout, options.statement_timeout);
+            before.extend(self.creation.iter().cloned());
+            let prefix = Prefix::new(&before);
+            // The newline ends a comment on the file's last line, the semicolon its last statement.
+            let message = format!(
+                "{}{}\n;\n{}{insert}; COMMIT",
+                prefix.text,
+                &file.source().text[sql::bom(file.source())..],
+                self.look.restore()
+            );
             // Whom it waits for is told once a try has failed.
             let result =
                 attend(session.batch_counting(&message), session, &mut self.watch, &options.stop, &mut |_| {}).await;
@@ -229,6 +233,9 @@ impl Applier<'_> {
                 return Err(diagnose::blocked(self.diagnose(file, script, error, &prefix), &blockers));
             }
             (self.on_event)(&Event::Blocked { file, blockers: &blockers, tries });
+            // At its first statement a file holds no lock that a client could wait for.
+            lock_timeout = if error.finished <= before.len() { options.lock_timeout } else { short };
+            self.watch.open().await;
             // Full jitter: those who collided once do not collide again.
             let most = Duration::from_millis(250).saturating_mul(1 << tries.min(6)).min(LONGEST_PAUSE);
             let pause = most.mul_f64(rand::rng().random_range(0.0..1.0));

@@ -2,7 +2,7 @@
 
 use crate::load::{self, Load};
 use crate::server::{Database, Project};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const CLIENTS: usize = 8;
 
@@ -28,8 +28,9 @@ const CHANGES: &[(&str, &str)] = &[
 /// The own migrations, applied and filled, and a project that has `changes` beside them.
 fn filled(messages: usize, changes: &[(&str, &str)]) -> (Database, Project) {
     let (database, own) = (Database::supabase(), Project::own());
-    database.migrate(&own, &[]).succeeded(&["7 applied"]);
+    // As Supabase has it.
     database.run("GRANT USAGE ON SCHEMA auth TO authenticated");
+    database.migrate(&own, &[]).succeeded(&["7 applied"]);
     load::fill(&database.url("postgres"), CLIENTS, messages);
     let project = Project::new(changes);
     for name in own.files() {
@@ -38,22 +39,13 @@ fn filled(messages: usize, changes: &[(&str, &str)]) -> (Database, Project) {
     (database, project)
 }
 
-/// Waits until the clients have got as many answers again.
-fn more(load: &Load, answers: u64) {
-    let (before, deadline) = (load.answered(), Instant::now() + Duration::from_secs(30));
-    while load.answered() < before + answers {
-        assert!(Instant::now() < deadline, "the clients get no answers");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
 #[test]
 fn clients_at_work_meet_no_error() {
     let (database, project) = filled(40_000, CHANGES);
-    let load = Load::start(&database.url("postgres"), CLIENTS);
-    more(&load, 200);
+    let load = Load::start(&database.url("postgres"), CLIENTS, Duration::ZERO);
+    load.more(200);
     let ran = database.migrate(&project, &[]);
-    more(&load, 200);
+    load.more(200);
     let met = load.end();
     ran.succeeded(&["5 applied"]);
     assert_eq!(met.errors, Vec::<String>::new());
@@ -73,10 +65,10 @@ fn clients_at_work_meet_no_error() {
 fn an_error_of_a_client_is_seen() {
     let change = "ALTER TABLE public.documents DROP COLUMN filename;";
     let (database, project) = filled(100, &[("V008__drop.sql", change)]);
-    let load = Load::start(&database.url("postgres"), CLIENTS);
-    more(&load, 50);
+    let load = Load::start(&database.url("postgres"), CLIENTS, Duration::ZERO);
+    load.more(50);
     database.migrate(&project, &[]).succeeded(&["1 applied"]);
-    more(&load, 50);
+    load.more(50);
     let met = load.end();
     assert!(met.errors.iter().any(|error| error.starts_with("42703")), "{:?}", met.errors.first());
 }

@@ -16,7 +16,7 @@ const SCRUBBED: &[(&str, &str)] = &[
     (r"applied in \d+\.\d\d s", "applied in [s] s"),
     (r"pid \d+", "pid [pid]"),
     (r"pg_terminate_backend\(\d+\)", "pg_terminate_backend([pid])"),
-    (r"for \d+ s\)", "for [s] s)"),
+    (r"for \d+ s([);])", "for [s] s$1"),
     (r"\d+ s so far", "[s] s so far"),
     (r#""(traced_)?ms": [0-9.]+"#, r#""${1}ms": [ms]"#),
     (r"checksum \d+", "checksum [sum]"),

@@ -44,21 +44,26 @@ pub(crate) fn fill(settings: &str, clients: usize, messages: usize) {
 }
 
 impl Load {
-    /// Starts them; `settings` are of a role that may become `authenticated`.
-    pub(crate) fn start(settings: &str, clients: usize) -> Self {
+    /// Starts them; `settings` are of a role that may become `authenticated`. Between two requests a client pauses.
+    pub(crate) fn start(settings: &str, clients: usize, pause: Duration) -> Self {
         let (ends, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let clients = (1..=clients)
             .map(|number| {
                 let (settings, ends, answered) = (settings.to_owned(), ends.clone(), answered.clone());
-                std::thread::spawn(move || runtime().block_on(work(&settings, number, &ends, &answered)))
+                std::thread::spawn(move || runtime().block_on(work(&settings, number, pause, &ends, &answered)))
             })
             .collect();
         Self { ends, answered, clients }
     }
 
-    /// How many requests have been answered so far.
-    pub(crate) fn answered(&self) -> u64 {
-        self.answered.load(Ordering::Relaxed)
+    /// Waits until the clients have got so many answers more.
+    pub(crate) fn more(&self, answers: u64) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let enough = self.answered.load(Ordering::Relaxed) + answers;
+        while self.answered.load(Ordering::Relaxed) < enough {
+            assert!(Instant::now() < deadline, "the clients get no answers");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Ends them, and gives what they met.
@@ -121,7 +126,7 @@ const REQUESTS: &[(&str, &str)] = &[
     ("delete threads", "DELETE FROM public.chat_threads WHERE thread_id LIKE $1 || '\\_%-%' RETURNING *"),
 ];
 
-async fn work(settings: &str, number: usize, ends: &AtomicBool, answered: &AtomicU64) -> Tally {
+async fn work(settings: &str, number: usize, pause: Duration, ends: &AtomicBool, answered: &AtomicU64) -> Tally {
     let client = open(settings).await.unwrap();
     let mut statements = Vec::new();
     for (name, sql) in REQUESTS {
@@ -156,6 +161,7 @@ async fn work(settings: &str, number: usize, ends: &AtomicBool, answered: &Atomi
         if started.elapsed() > tally.longest {
             (tally.longest, tally.slowest) = (started.elapsed(), name);
         }
+        tokio::time::sleep(pause).await;
     }
     tally
 }
