@@ -1,10 +1,15 @@
 //! The probes: checks of channels that are not plain attempts, each in a file of its own, in one slice.
 
 mod accept;
+mod doorway;
+mod marks;
 pub(crate) mod site;
 
+mod child_table;
+mod materialized_view;
 mod row_security_off;
 mod unique_oracle;
+mod view;
 
 use crate::model::access::Accept;
 use crate::model::failure::Failure;
@@ -30,6 +35,28 @@ pub(crate) const PROBES: &[Probe] = &[
         fault: Fault::Schema,
         plants: false,
         run: |site| Box::pin(unique_oracle::run(site)),
+    },
+    // Around the policy: relations and rights.
+    Probe {
+        name: "view",
+        about: "what is seen and changed through a view is what the contract promises on the tables behind it",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(view::run(site)),
+    },
+    Probe {
+        name: "materialized-view",
+        about: "a materialized view, which has no row security, shows an actor no row that the contract hides",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(materialized_view::run(site)),
+    },
+    Probe {
+        name: "child-table",
+        about: "a partition or inheriting table, named itself, gives no more than the contract promises on its parent",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(child_table::run(site)),
     },
 ];
 
