@@ -2,13 +2,12 @@
 //! held against what the contract promises on the tables behind it; the definition is not asked.
 
 mod disturb;
+mod see;
 mod write;
 
-use super::marks::Marks;
 use super::site::{Results, Site, Step};
 use super::{Hole, Probed};
 use crate::db::quote::{readable_identifier, table as quote_table};
-use crate::db::sqlstate;
 use crate::model::access::{Command, Standing, TableName};
 use crate::model::catalog::Table;
 use crate::model::failure::Failure;
@@ -20,7 +19,7 @@ use serde::Deserialize;
 use std::collections::BTreeSet;
 
 /// More rows than a world has; a doorway that shows more is not compared.
-const ROWS: usize = 5_000;
+const ROWS: usize = 20_000;
 
 /// What kind of relation a doorway is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,19 +84,16 @@ pub(super) async fn probe(site: &Site<'_>, kind: Kind) -> Result<Probed, Failure
             continue;
         }
         probed.tried += 1;
+        if site.target && kind == Kind::Materialized {
+            // Nobody may read it, and refreshing it would wait.
+            continue;
+        }
         if disturbances.is_none() && kind != Kind::Child {
             disturbances = Some(Disturbances::find(site).await?);
         }
         door.examine(site, disturbances.as_ref(), &mut probed).await?;
     }
     Ok(probed)
-}
-
-/// The rows that a look at a doorway gave, in an order of their own.
-fn texts(result: crate::db::session::StatementResult) -> Vec<String> {
-    let mut texts: Vec<String> = result.keys.into_iter().flatten().collect();
-    texts.sort();
-    texts
 }
 
 impl<'a> Door<'a> {
@@ -149,6 +145,10 @@ impl<'a> Door<'a> {
             return None;
         }
         if self.kind == Kind::Materialized {
+            let role = |persona: usize| &site.persona(persona).actor.role;
+            if site.roles().into_iter().all(|persona| self.readable(role(persona)).is_empty()) {
+                return None;
+            }
             let why = "what it shows was there before, and it is refreshed on a scratch database only";
             return Some(why.to_owned());
         }
@@ -164,13 +164,17 @@ impl<'a> Door<'a> {
         self.planted.iter().cloned().chain(refresh).map(|sql| Step::privileged(claims_of, sql)).collect()
     }
 
+    /// The columns that `role` may read.
+    fn readable(&self, role: &str) -> Vec<&String> {
+        let all = self.table.columns.iter().map(|column| &column.name);
+        all.filter(|name| self.table.grants(role, Command::Select, std::slice::from_ref(*name))).collect()
+    }
+
     /// Every row of it, of the columns that `role` may read; where there are none of these, of all.
     fn look(&self, role: &str) -> String {
-        let all = || self.table.columns.iter().map(|column| &column.name);
-        let readable = |name: &&String| self.table.grants(role, Command::Select, std::slice::from_ref(*name));
-        let mut columns: Vec<&String> = all().filter(readable).collect();
+        let mut columns = self.readable(role);
         if columns.is_empty() {
-            columns = all().collect();
+            columns = self.table.columns.iter().map(|column| &column.name).collect();
         }
         let columns: Vec<String> = columns.into_iter().map(|name| format!("d.{}", readable_identifier(name))).collect();
         format!("SELECT ROW({})::text FROM {} d LIMIT {ROWS}", columns.join(", "), self.name())
@@ -192,144 +196,10 @@ impl<'a> Door<'a> {
         probed: &mut Probed,
     ) -> Result<(), Failure> {
         let mut ways = Vec::new();
-        self.see(site, disturbances, &mut ways, probed).await;
+        see::look(self, site, disturbances, &mut ways, probed).await;
         write::attempt(self, site, &mut ways, probed).await?;
         probed.holes.extend(self.hole(site, ways));
         Ok(())
-    }
-
-    /// Looks as everyone, twice, and again with one more or one less row that is hidden from them.
-    async fn see(
-        &self,
-        site: &Site<'_>,
-        disturbances: Option<&Disturbances>,
-        ways: &mut Vec<Way>,
-        probed: &mut Probed,
-    ) {
-        let knockers: Vec<usize> = site.knockers().collect();
-        let look = |persona: usize| self.look(&site.persona(persona).actor.role);
-        let with_before = |persona: usize, first: Vec<Step>, then: Vec<Step>| {
-            first.into_iter().chain(self.before(persona)).chain(then).collect::<Vec<Step>>()
-        };
-        let mut scripts: Vec<Vec<Step>> = Vec::new();
-        for &persona in &knockers {
-            let step = Step::by(persona, look(persona));
-            scripts.push(with_before(persona, Vec::new(), vec![step.clone(), step]));
-            scripts.push(with_before(persona, Vec::new(), vec![Step::privileged(persona, look(persona))]));
-        }
-        let mut answers = site.run_all(&scripts).await.into_iter();
-        // Whether anybody saw a row of the world here: otherwise that nobody saw a hidden one says nothing.
-        let mut shown = self.reads.is_empty();
-        let mut saw: Vec<(usize, Vec<String>, Vec<String>)> = Vec::new();
-        let doubt = |persona: usize, why: String| NotRun {
-            what: format!("{}/{}", self.object(), site.persona(persona).name),
-            why,
-        };
-        for &persona in &knockers {
-            let (own, control) = (answers.next().unwrap_or_default(), answers.next().unwrap_or_default());
-            let marks = Marks::of(site, persona);
-            let privileged = match last(control) {
-                Ok(result) => texts(result),
-                Err(why) => {
-                    probed.doubts.push(doubt(persona, format!("nobody can read it: {why}")));
-                    continue;
-                }
-            };
-            shown |= marks.any_in(&privileged);
-            let [.., first, second] = own.as_slice() else { continue };
-            let (first, second) = match (first, second) {
-                (Ok(first), Ok(second)) => (texts(first.clone()), texts(second.clone())),
-                (Err(error), _) | (_, Err(error)) if error.code == sqlstate::INSUFFICIENT_PRIVILEGE => {
-                    shown = true;
-                    continue;
-                }
-                (Err(error), _) | (_, Err(error)) => {
-                    probed.doubts.push(doubt(persona, error.to_string()));
-                    continue;
-                }
-            };
-            shown |= marks.any_in(&first);
-            if self.promised(site, persona) {
-                continue;
-            }
-            let subjects = marks.hidden_in(&first);
-            if !subjects.is_empty() {
-                let steps = with_before(persona, Vec::new(), vec![Step::by(persona, look(persona))]);
-                ways.push(Way { command: Command::Select, persona, subjects, steps });
-            } else if first != second || first.len() >= ROWS {
-                probed.doubts.push(doubt(persona, "it does not show the same rows twice, or too many".to_owned()));
-            } else {
-                saw.push((persona, first, privileged));
-            }
-        }
-        if let Some(disturbances) = disturbances {
-            shown |= self.disturb(site, disturbances, saw, ways).await;
-        } else if !shown && !saw.is_empty() {
-            shown = self.by_switch(site, &saw, ways).await;
-        }
-        if !shown {
-            let why = "nobody sees a row of the world here, so that nobody sees a hidden one shows nothing";
-            probed.not_run.push(NotRun { what: self.object(), why: why.to_owned() });
-        }
-    }
-
-    /// Looks again after a change that the looker may not know of; whether anybody's look changed at all.
-    async fn disturb(
-        &self,
-        site: &Site<'_>,
-        disturbances: &Disturbances,
-        saw: Vec<(usize, Vec<String>, Vec<String>)>,
-        ways: &mut Vec<Way>,
-    ) -> bool {
-        let mut asked = Vec::new();
-        for (persona, own, privileged) in &saw {
-            let look = self.look(&site.persona(*persona).actor.role);
-            for disturbance in disturbances.of(*persona) {
-                let lookers = [
-                    (Step::by(*persona, look.clone()), own, disturbance.hidden),
-                    (Step::privileged(*persona, look.clone()), privileged, false),
-                ];
-                for (step, before, hidden) in lookers {
-                    let mut steps = vec![Step::privileged(*persona, disturbance.sql.clone())];
-                    steps.extend(self.before(*persona));
-                    steps.push(step);
-                    asked.push((*persona, disturbance.subject, hidden, before, steps));
-                }
-            }
-        }
-        let scripts: Vec<Vec<Step>> = asked.iter().map(|(.., steps)| steps.clone()).collect();
-        let mut shown = false;
-        for ((persona, subject, hidden, before, steps), results) in asked.into_iter().zip(site.run_all(&scripts).await)
-        {
-            let Ok(result) = last(results) else { continue };
-            if texts(result) == *before {
-                continue;
-            }
-            shown = true;
-            let known = |way: &Way| way.persona == persona && way.subjects.contains(&subject);
-            if hidden && !ways.iter().any(known) {
-                ways.push(Way { command: Command::Select, persona, subjects: BTreeSet::from([subject]), steps });
-            }
-        }
-        shown
-    }
-
-    /// A partition that no row of the world got into: whether row security stands before those that will. Whether that
-    /// is known.
-    async fn by_switch(&self, site: &Site<'_>, saw: &[(usize, Vec<String>, Vec<String>)], ways: &mut Vec<Way>) -> bool {
-        let name = crate::db::quote::literal(&self.name());
-        let ask = |persona: usize| vec![Step::by(persona, format!("SELECT row_security_active({name})::text"))];
-        let scripts: Vec<Vec<Step>> = saw.iter().map(|(persona, ..)| ask(*persona)).collect();
-        let mut open = false;
-        for ((persona, ..), results) in saw.iter().zip(site.run_all(&scripts).await) {
-            let Ok(result) = last(results) else { continue };
-            if texts(result) == ["false"] {
-                open = true;
-                let subjects = self.reads.iter().copied().collect();
-                ways.push(Way { command: Command::Select, persona: *persona, subjects, steps: ask(*persona) });
-            }
-        }
-        open
     }
 
     /// All ways through this doorway, as one hole.
