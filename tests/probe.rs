@@ -2,6 +2,7 @@
 
 mod support;
 
+use chartchek_db::server::{Regime, stand_in};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -53,16 +54,31 @@ fn verify(name: &str, example: &Path, engine: &str) -> (i32, Value) {
         fs::set_permissions(own.path(), fs::Permissions::from_mode(0o755)).unwrap();
         command.env("CHARTCHEK_DB_CACHE", own.path());
     }
-    let output = command
-        .args(["verify-rls", "--format", "json", "--engine", engine, "--project"])
-        .arg(folder.path())
-        .output()
-        .unwrap();
+    command.args(["verify-rls", "--format", "json", "--project"]).arg(folder.path());
+    let server = said(&sql, "as").iter().any(|who| who == "superuser").then(|| server(&format!("{base}\n{sql}")));
+    match &server {
+        Some(server) => command.args(["--database-url", &server.url("postgres")]),
+        None => command.args(["--engine", engine]),
+    };
+    let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     let report = serde_json::from_str(&text).unwrap_or_else(|error| {
         panic!("{name}: no report ({error}): {text}\n{}", String::from_utf8_lossy(&output.stderr))
     });
     (output.status.code().unwrap(), report)
+}
+
+/// A server of its own, with the stand-in, on which `sql` was run by the superuser: a target.
+fn server(sql: &str) -> support::Server {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let server = support::Server::start().await;
+        let session = server.connect("postgres", "postgres").await;
+        stand_in::install(&session, Regime::Explicit, None).await.unwrap();
+        session.batch(sql).await.unwrap_or_else(|error| panic!("{error}"));
+        session.close().await;
+        server
+    })
 }
 
 /// The names of a list's findings.
@@ -91,7 +107,8 @@ fn examples(name: &str) -> Vec<(String, bool)> {
 ///
 /// Beside `hole.sql` and `closed.sql` there may be more of each, for channels of several shapes: `hole-writes.sql`.
 /// An example says in its first lines what else is true of it: `-- also: NAME` (another check rightly finds it too),
-/// `-- only: local` (the channel needs what the embedded engine lacks), `-- cluster: own` (it changes roles).
+/// `-- only: local` (the channel needs what the embedded engine lacks), `-- cluster: own` (it changes roles),
+/// `-- as: superuser` (no migrator may do it: it is verified as a target).
 fn examine(name: &str, engine: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     for (file, expected) in examples(name) {
