@@ -2,9 +2,11 @@
 
 mod support;
 
+use chartchek_db::server::{Regime, stand_in};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -46,11 +48,19 @@ fn verify(name: &str, example: &Path, engine: &str) -> (i32, Value) {
         command.env_remove(name);
     }
     command.env_remove("DATABASE_URL").env_remove("RUST_LOG");
-    let output = command
-        .args(["verify-rls", "--format", "json", "--engine", engine, "--project"])
-        .arg(folder.path())
-        .output()
-        .unwrap();
+    // Roles belong to the whole cluster: what an example does to them must not be found by the next one.
+    let own = (!said(&sql, "cluster").is_empty()).then(|| tempfile::tempdir().unwrap());
+    if let Some(own) = &own {
+        fs::set_permissions(own.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        command.env("CHARTCHEK_DB_CACHE", own.path());
+    }
+    command.args(["verify-rls", "--format", "json", "--project"]).arg(folder.path());
+    let server = said(&sql, "as").iter().any(|who| who == "superuser").then(|| server(&format!("{base}\n{sql}")));
+    match &server {
+        Some(server) => command.args(["--database-url", &server.url("postgres")]),
+        None => command.args(["--engine", engine]),
+    };
+    let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     let report = serde_json::from_str(&text).unwrap_or_else(|error| {
         panic!("{name}: no report ({error}): {text}\n{}", String::from_utf8_lossy(&output.stderr))
@@ -58,19 +68,51 @@ fn verify(name: &str, example: &Path, engine: &str) -> (i32, Value) {
     (output.status.code().unwrap(), report)
 }
 
+/// A server of its own, with the stand-in, on which `sql` was run by the superuser: a target.
+fn server(sql: &str) -> support::Server {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let server = support::Server::start().await;
+        let session = server.connect("postgres", "postgres").await;
+        stand_in::install(&session, Regime::Explicit, None).await.unwrap();
+        session.batch(sql).await.unwrap_or_else(|error| panic!("{error}"));
+        session.close().await;
+        server
+    })
+}
+
 /// The names of a list's findings.
 fn checks(report: &Value, list: &str) -> BTreeSet<String> {
     report[list].as_array().unwrap().iter().map(|finding| finding["check"].as_str().unwrap().to_owned()).collect()
 }
 
+/// A probe's examples, and whether each holds a hole: the two that all have, there or not, and what there is beside.
+fn examples(name: &str) -> Vec<(String, bool)> {
+    let mut examples = vec![("hole.sql".to_owned(), true), ("closed.sql".to_owned(), false)];
+    let mut more: Vec<String> = fs::read_dir(fixtures().join(name))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|file| file.ends_with(".sql") && file.contains('-'))
+        .collect();
+    more.sort();
+    examples.extend(more.into_iter().map(|file| {
+        assert!(file.starts_with("hole-") || file.starts_with("closed-"), "{name}/{file} is neither");
+        let hole = file.starts_with("hole-");
+        (file, hole)
+    }));
+    examples
+}
+
 /// What is wrong with one probe's examples, if anything.
 ///
+/// Beside `hole.sql` and `closed.sql` there may be more of each, for channels of several shapes: `hole-writes.sql`.
 /// An example says in its first lines what else is true of it: `-- also: NAME` (another check rightly finds it too),
-/// `-- only: local` (the channel needs what the embedded engine lacks).
+/// `-- only: local` (the channel needs what the embedded engine lacks), `-- cluster: own` (it changes roles),
+/// `-- as: superuser` (no migrator may do it: it is verified as a target).
 fn examine(name: &str, engine: &str) -> Vec<String> {
     let mut wrong = Vec::new();
-    for (file, expected) in [("hole.sql", true), ("closed.sql", false)] {
-        let example = fixtures().join(name).join(file);
+    for (file, expected) in examples(name) {
+        let example = fixtures().join(name).join(&file);
         let Ok(sql) = fs::read_to_string(&example) else {
             // What no schema can close has no closed example, and says so in its hole.
             if expected

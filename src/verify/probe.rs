@@ -1,10 +1,26 @@
 //! The probes: checks of channels that are not plain attempts, each in a file of its own, in one slice.
 
 mod accept;
+mod doorway;
+mod marks;
+mod rights;
 pub(crate) mod site;
 
+mod beyond_tables;
+mod child_table;
+mod default_privilege;
+mod foreign_table;
+mod group_membership;
+mod materialized_view;
+mod ownership;
+mod public_grant;
+mod publication;
+mod residual_right;
 mod row_security_off;
+mod sequence;
+mod storage;
 mod unique_oracle;
+mod view;
 
 use crate::model::access::Accept;
 use crate::model::failure::Failure;
@@ -30,6 +46,98 @@ pub(crate) const PROBES: &[Probe] = &[
         fault: Fault::Schema,
         plants: false,
         run: |site| Box::pin(unique_oracle::run(site)),
+    },
+    // Around the policy: relations and rights.
+    Probe {
+        name: "view",
+        about: "what is seen and changed through a view is what the contract promises on the tables behind it",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(view::run(site)),
+    },
+    Probe {
+        name: "materialized-view",
+        about: "a materialized view, which has no row security, shows an actor no row that the contract hides",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(materialized_view::run(site)),
+    },
+    Probe {
+        name: "child-table",
+        about: "a partition or inheriting table, named itself, gives no more than the contract promises on its parent",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(child_table::run(site)),
+    },
+    Probe {
+        name: "ownership",
+        about: "no role of an untrusted actor owns anything in the database",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(ownership::run(site)),
+    },
+    Probe {
+        name: "group-membership",
+        about: "no role of an untrusted actor is a member of one that owns, bypasses row security or makes roles",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(group_membership::run(site)),
+    },
+    Probe {
+        name: "public-grant",
+        about: "nothing in an exposed schema is granted to PUBLIC",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(public_grant::run(site)),
+    },
+    Probe {
+        name: "residual-right",
+        about: "nobody holds REFERENCES, TRIGGER or MAINTAIN on a table of the contract, or CREATE on a schema",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(residual_right::run(site)),
+    },
+    Probe {
+        name: "sequence",
+        about: "sequences are open to nobody, but for USAGE where a promised insert draws from one",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(sequence::run(site)),
+    },
+    Probe {
+        name: "default-privilege",
+        about: "no default privileges open tables, sequences or functions that are still to be made",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(default_privilege::run(site)),
+    },
+    Probe {
+        name: "publication",
+        about: "no publication takes all tables, or sends more of a deleted row than a uuid",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(publication::run(site)),
+    },
+    Probe {
+        name: "foreign-table",
+        about: "no foreign table, which has no row security, is open to an actor beyond what is promised to all",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(foreign_table::run(site)),
+    },
+    Probe {
+        name: "storage",
+        about: "nobody reads, overwrites, deletes or adds to objects in another's folder of Supabase's storage",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(storage::run(site)),
+    },
+    Probe {
+        name: "beyond-tables",
+        about: "accounts, secrets, jobs, queues, other servers' passwords and Realtime's channels are open to nobody",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(beyond_tables::run(site)),
     },
 ];
 

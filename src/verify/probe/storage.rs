@@ -1,0 +1,192 @@
+//! Supabase's storage: its policies must bind bucket and folder, so that nobody lists, reads, overwrites, deletes or adds
+//! to what is another's. Tried as the storage server does it, as the actor, on objects that are made for it.
+
+use super::site::{Results, Site, Step};
+use super::{Hole, Probed};
+use crate::db::quote::literal;
+use crate::db::sqlstate;
+use crate::model::failure::Failure;
+use crate::model::finding::{Finding, Reach};
+use crate::model::report::NotRun;
+use serde::Deserialize;
+
+/// The bucket that no policy can know of.
+const BUCKET: &str = "chartchek-db-probe";
+
+/// More constants than this are not taken for buckets.
+const BUCKETS: usize = 20;
+
+/// What `storage.sql` tells.
+#[derive(Debug, Deserialize)]
+struct Storage {
+    there: bool,
+    /// Which columns name an object's owner: `owner` (uuid), `owner_id` (text).
+    owners: Vec<String>,
+    constants: Vec<String>,
+}
+
+/// Something that must come to nothing.
+struct Deed {
+    bucket: String,
+    persona: usize,
+    /// `reads another's object`.
+    verb: &'static str,
+    /// A public bucket's objects are open to everyone who knows their names.
+    unless_public: bool,
+    steps: Vec<Step>,
+}
+
+pub(super) async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
+    let storage: Storage = site.catalogue(include_str!("storage.sql")).await?;
+    let mut probed = Probed::default();
+    if !storage.there {
+        return Ok(probed);
+    }
+    let mut buckets = vec![BUCKET.to_owned()];
+    buckets.extend(storage.constants.iter().filter(|constant| *constant != BUCKET).take(BUCKETS).cloned());
+    for constant in storage.constants.iter().skip(BUCKETS) {
+        let why = format!("its policies mention more than {BUCKETS} constants");
+        probed.not_run.push(NotRun { what: format!("bucket {constant}"), why });
+    }
+    probed.tried = buckets.len();
+    let deeds: Vec<Deed> = buckets
+        .iter()
+        .flat_map(|bucket| site.knockers().map(move |persona| (bucket, persona)))
+        .flat_map(|(bucket, persona)| deeds(site, &storage, bucket, persona))
+        .collect();
+    let mut scripts: Vec<Vec<Step>> = deeds.iter().map(|deed| deed.steps.clone()).collect();
+    let public = |bucket: &String| {
+        let sql = format!("SELECT id::text FROM storage.buckets WHERE public AND id = {}", literal(bucket));
+        vec![Step::privileged(0, sql)]
+    };
+    scripts.extend(buckets.iter().map(public));
+    let mut answers = site.run_all(&scripts).await;
+    let public = answers.split_off(deeds.len());
+    let public: Vec<&String> = buckets
+        .iter()
+        .zip(public)
+        .filter(|(_, results)| results.iter().any(|result| result.as_ref().is_ok_and(|result| result.count > 0)))
+        .map(|(bucket, _)| bucket)
+        .collect();
+    let mut done: Vec<Deed> = Vec::new();
+    for (deed, results) in deeds.into_iter().zip(answers) {
+        match came_of(&deed, results) {
+            Ok(true) if deed.unless_public && public.contains(&&deed.bucket) => {}
+            Ok(true) => done.push(deed),
+            Ok(false) => {}
+            Err(why) => {
+                let what = format!("bucket {}/{}/{}", deed.bucket, site.persona(deed.persona).name, deed.verb);
+                probed.doubts.push(NotRun { what, why });
+            }
+        }
+    }
+    for bucket in &buckets {
+        let of_bucket = done.iter().filter(|deed| deed.bucket == *bucket);
+        // What can be done in a bucket that no policy knows of can be done in all.
+        let news = of_bucket.filter(|deed| {
+            *bucket == BUCKET
+                || !done.iter().any(|any| any.bucket == BUCKET && (any.persona, any.verb) == (deed.persona, deed.verb))
+        });
+        probed.holes.extend(hole(site, bucket, &news.collect::<Vec<_>>()));
+    }
+    Ok(probed)
+}
+
+/// Whether the deed did something; an error that refuses nothing says why it is not known.
+fn came_of(deed: &Deed, results: Results) -> Result<bool, String> {
+    let steps = results.len();
+    for (index, (result, step)) in results.into_iter().zip(&deed.steps).enumerate() {
+        match result {
+            Ok(result) if index + 1 == steps => return Ok(result.count > 0),
+            Ok(_) => {}
+            Err(error) if error.code == sqlstate::INSUFFICIENT_PRIVILEGE && index + 1 == steps => return Ok(false),
+            Err(error) => return Err(format!("{}: {error}", step.sql)),
+        }
+    }
+    Err("no answer".to_owned())
+}
+
+/// What one persona tries in one bucket, each with the bucket and another's object made before it.
+fn deeds(site: &Site<'_>, storage: &Storage, bucket: &str, persona: usize) -> Vec<Deed> {
+    let own = site.persona(persona).uid.clone();
+    let others = site.setting.personas.iter().filter_map(|other| other.uid.clone());
+    let Some(other) = others.rev().find(|uid| Some(uid) != own.as_ref()) else { return Vec::new() };
+    let object = |file: &str, owner: Option<&String>| {
+        let owner = owner.map_or_else(|| "NULL".to_owned(), |uid| literal(uid));
+        let columns: String = storage.owners.iter().map(|column| format!(", {column}")).collect();
+        let values = format!(", {owner}").repeat(storage.owners.len());
+        format!(
+            "INSERT INTO storage.objects (bucket_id, name{columns}) VALUES ({}, {}{values})",
+            literal(bucket),
+            literal(&format!("{other}/{file}"))
+        )
+    };
+    let (id, file) = (literal(bucket), "chartchek-db-probe.txt");
+    let its = format!("WHERE bucket_id = {id} AND name = {}", literal(&format!("{other}/{file}")));
+    let deed = |verb: &'static str, statements: Vec<String>| {
+        let mut steps = vec![
+            Step::privileged(
+                persona,
+                format!("INSERT INTO storage.buckets (id, name) VALUES ({id}, {id}) ON CONFLICT DO NOTHING"),
+            ),
+            Step::privileged(persona, object(file, Some(&other))),
+        ];
+        steps.extend(statements.into_iter().map(|sql| Step::by(persona, sql)));
+        let unless_public = verb == "reads another's object";
+        Deed { bucket: bucket.to_owned(), persona, verb, unless_public, steps }
+    };
+    let mut deeds = vec![
+        deed("reads another's object", vec![format!("SELECT name::text FROM storage.objects {its}")]),
+        deed("overwrites another's object", vec![format!("UPDATE storage.objects SET metadata = '{{}}' {its}")]),
+        deed(
+            "deletes another's object",
+            vec![
+                // The storage server says so before it deletes; without it a trigger refuses everyone.
+                "SELECT set_config('storage.allow_delete_query', 'true', true)".to_owned(),
+                format!("DELETE FROM storage.objects {its}"),
+            ],
+        ),
+        deed("adds to another's folder", vec![object("chartchek-db-probe-new.txt", own.as_ref())]),
+        deed("makes a bucket public", vec![format!("UPDATE storage.buckets SET public = true WHERE id = {id}")]),
+    ];
+    if bucket == BUCKET {
+        let new = literal("chartchek-db-probe-new");
+        let sql = format!("INSERT INTO storage.buckets (id, name) VALUES ({new}, {new})");
+        deeds.push(deed("makes a bucket", vec![sql]));
+    }
+    deeds
+}
+
+fn hole(site: &Site<'_>, bucket: &str, deeds: &[&Deed]) -> Option<Hole> {
+    let first = deeds.first()?;
+    let mut verbs: Vec<&str> = Vec::new();
+    for deed in deeds {
+        if !verbs.contains(&deed.verb) {
+            verbs.push(deed.verb);
+        }
+    }
+    let (object, which) = if bucket == BUCKET {
+        ("storage.objects".to_owned(), "any bucket".to_owned())
+    } else {
+        (format!("bucket {bucket}"), format!("bucket {bucket}"))
+    };
+    Some(Hole {
+        finding: Finding {
+            check: String::new(),
+            what: format!("in {which} {} {}", site.persona(first.persona).name, verbs.join(", ")),
+            object,
+            place: None,
+            why: "tried as the storage server does it, with the actor's role and claims, in a folder named by another's id"
+                .to_owned(),
+            remedy: format!(
+                "let every policy of storage.objects say bucket_id = '{}' AND (storage.foldername(name))[1] = \
+                 (SELECT auth.uid())::text, and none be on storage.buckets",
+                if bucket == BUCKET { "…" } else { bucket }
+            ),
+            reach: Reach::Api,
+            statement: String::new(),
+            attempts: Vec::new(),
+        },
+        steps: first.steps.clone(),
+    })
+}
