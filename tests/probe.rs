@@ -63,14 +63,24 @@ fn checks(report: &Value, list: &str) -> BTreeSet<String> {
     report[list].as_array().unwrap().iter().map(|finding| finding["check"].as_str().unwrap().to_owned()).collect()
 }
 
+/// A probe's examples, and whether the channel is open in each: `hole.sql`, `closed.sql`, and where it has several
+/// shapes `hole-<shape>.sql` and `closed-<shape>.sql`.
+fn examples(name: &str) -> Vec<(String, bool)> {
+    let files = fs::read_dir(fixtures().join(name)).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut files: BTreeSet<String> = files.map(|file| file.into_string().unwrap()).collect();
+    files.extend(["hole.sql", "closed.sql"].map(str::to_owned));
+    let examples = files.into_iter().filter(|file| file.ends_with(".sql"));
+    examples.map(|file| (file.clone(), file.starts_with("hole"))).collect()
+}
+
 /// What is wrong with one probe's examples, if anything.
 ///
 /// An example says in its first lines what else is true of it: `-- also: NAME` (another check rightly finds it too),
 /// `-- only: local` (the channel needs what the embedded engine lacks).
 fn examine(name: &str, engine: &str) -> Vec<String> {
     let mut wrong = Vec::new();
-    for (file, expected) in [("hole.sql", true), ("closed.sql", false)] {
-        let example = fixtures().join(name).join(file);
+    for (file, expected) in examples(name) {
+        let example = fixtures().join(name).join(&file);
         let Ok(sql) = fs::read_to_string(&example) else {
             // What no schema can close has no closed example, and says so in its hole.
             if expected

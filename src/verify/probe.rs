@@ -3,6 +3,10 @@
 mod accept;
 pub(crate) mod site;
 
+mod definer_function;
+mod effects;
+mod function_oracle;
+mod functions;
 mod row_security_off;
 mod unique_oracle;
 
@@ -30,6 +34,21 @@ pub(crate) const PROBES: &[Probe] = &[
         fault: Fault::Schema,
         plants: false,
         run: |site| Box::pin(unique_oracle::run(site)),
+    },
+    // Functions, triggers, what policies read, predicates.
+    Probe {
+        name: "definer-function",
+        about: "a function that an actor may call gives nothing of hidden rows and changes nothing that is not promised",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(definer_function::run(site)),
+    },
+    Probe {
+        name: "function-oracle",
+        about: "the answer of an exposed function does not depend on rows that are hidden from its caller",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(function_oracle::run(site)),
     },
 ];
 
