@@ -4,10 +4,13 @@ mod accept;
 pub(crate) mod site;
 
 mod definer_function;
+mod definer_trigger;
 mod effects;
 mod function_oracle;
 mod functions;
 mod row_security_off;
+mod rule;
+mod side_effects;
 mod unique_oracle;
 
 use crate::model::access::Accept;
@@ -49,6 +52,20 @@ pub(crate) const PROBES: &[Probe] = &[
         fault: Fault::Schema,
         plants: false,
         run: |site| Box::pin(function_oracle::run(site)),
+    },
+    Probe {
+        name: "definer-trigger",
+        about: "a write of one's own row sets off no trigger, at once or deferred, that writes to rows of others",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(definer_trigger::run(site)),
+    },
+    Probe {
+        name: "rule",
+        about: "a write of one's own row sets off no rewrite rule that writes to rows of others with the owner's rights",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(rule::run(site)),
     },
 ];
 
