@@ -8,6 +8,8 @@ mod definer_trigger;
 mod effects;
 mod function_oracle;
 mod functions;
+mod policies;
+mod policy_input;
 mod row_security_off;
 mod rule;
 mod side_effects;
@@ -66,6 +68,13 @@ pub(crate) const PROBES: &[Probe] = &[
         fault: Fault::Schema,
         plants: false,
         run: |site| Box::pin(rule::run(site)),
+    },
+    Probe {
+        name: "policy-input",
+        about: "no row that an actor may write to a table that policies read opens rows that are hidden from it",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(policy_input::run(site)),
     },
 ];
 

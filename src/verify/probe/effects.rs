@@ -5,7 +5,8 @@ use crate::db::error::DbError;
 use crate::db::session::StatementResult;
 use crate::model::access::{Command, Standing};
 use crate::model::failure::Failure;
-use crate::verify::world::build::{parse_read_back, read_back_sql};
+use crate::verify::world::Seen;
+use crate::verify::world::build::{ReadBack, parse_read_back, read_back_sql};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Between the table's number and what was read back of a row.
@@ -130,7 +131,7 @@ fn sql(site: &Site<'_>, persona: usize, changes: bool) -> String {
 }
 
 /// The rows of a [`Looks::look`], by subject.
-type Rows = BTreeMap<usize, Vec<crate::verify::world::build::ReadBack>>;
+type Rows = BTreeMap<usize, Vec<ReadBack>>;
 
 fn parse(result: Option<&Result<StatementResult, DbError>>) -> Result<Rows, String> {
     let unreadable = || "what was read back was not understood".to_owned();
@@ -177,4 +178,22 @@ pub(super) fn effects(
         effects.extend(gone.map(|(_, seen)| Effect { subject, before: Some(seen.standing), after: None }));
     }
     Ok(effects)
+}
+
+/// How every row stands, and where it lies: by subject and key.
+pub(super) type Standings = BTreeMap<(usize, String), Seen>;
+
+/// Reads how every row stands to the persona at this point of a script.
+pub(super) fn standings_step(site: &Site<'_>, persona: usize) -> Step {
+    Step::privileged(persona, sql(site, persona, false))
+}
+
+/// What [`standings_step`] read.
+///
+/// # Errors
+/// Why it could not be told.
+pub(super) fn standings(looked: Option<&Result<StatementResult, DbError>>) -> Result<Standings, String> {
+    let rows = parse(looked)?.into_iter().flat_map(|(subject, rows)| rows.into_iter().map(move |row| (subject, row)));
+    let seen = |row: ReadBack| Some(Seen { locator: row.locator, standing: row.standing? });
+    Ok(rows.filter_map(|(subject, row)| Some(((subject, row.key.clone()), seen(row)?))).collect())
 }
