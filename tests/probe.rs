@@ -42,6 +42,7 @@ fn verify(name: &str, example: &Path, engine: &str) -> (i32, Value) {
     if let Ok(more) = fs::read_to_string(fixtures().join(name).join("access.toml")) {
         contract.push_str(&more);
     }
+    contract.extend(said(&sql, "contract").iter().map(|line| format!("\n{line}")));
     fs::write(folder.path().join("policies/access.toml"), contract).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_chartchek-db"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PG") && name != "PGBIN") {
@@ -108,7 +109,7 @@ fn examples(name: &str) -> Vec<(String, bool)> {
 /// Beside `hole.sql` and `closed.sql` there may be more of each, for channels of several shapes: `hole-writes.sql`.
 /// An example says in its first lines what else is true of it: `-- also: NAME` (another check rightly finds it too),
 /// `-- only: local` (the channel needs what the embedded engine lacks), `-- cluster: own` (it changes roles),
-/// `-- as: superuser` (no migrator may do it: it is verified as a target).
+/// `-- as: superuser` (no migrator may do it: it is verified as a target), `-- contract: LINE` (added to the contract).
 fn examine(name: &str, engine: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     for (file, expected) in examples(name) {

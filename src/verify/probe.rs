@@ -9,15 +9,24 @@ pub(crate) mod site;
 mod beyond_tables;
 mod child_table;
 mod default_privilege;
+mod definer_function;
+mod definer_trigger;
+mod effects;
 mod foreign_table;
+mod function_oracle;
+mod functions;
 mod group_membership;
 mod materialized_view;
 mod ownership;
+mod policies;
+mod policy_input;
 mod public_grant;
 mod publication;
 mod residual_right;
 mod row_security_off;
+mod rule;
 mod sequence;
+mod side_effects;
 mod storage;
 mod unique_oracle;
 mod view;
@@ -138,6 +147,42 @@ pub(crate) const PROBES: &[Probe] = &[
         fault: Fault::Schema,
         plants: false,
         run: |site| Box::pin(beyond_tables::run(site)),
+    },
+    // Functions, triggers, what policies read, predicates.
+    Probe {
+        name: "definer-function",
+        about: "a function that an actor may call gives nothing of hidden rows and changes nothing that is not promised",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(definer_function::run(site)),
+    },
+    Probe {
+        name: "function-oracle",
+        about: "the answer of an exposed function does not depend on rows that are hidden from its caller",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(function_oracle::run(site)),
+    },
+    Probe {
+        name: "definer-trigger",
+        about: "a write of one's own row sets off no trigger, at once or deferred, that writes to rows of others",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(definer_trigger::run(site)),
+    },
+    Probe {
+        name: "rule",
+        about: "a write of one's own row sets off no rewrite rule that writes to rows of others with the owner's rights",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(rule::run(site)),
+    },
+    Probe {
+        name: "policy-input",
+        about: "no row that an actor may write to a table that policies read opens rows that are hidden from it",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(policy_input::run(site)),
     },
 ];
 

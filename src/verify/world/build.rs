@@ -99,7 +99,13 @@ fn refused(error: &DbError, table: &str) -> Failure {
 
 /// The statement that reads a table back: locator, standing and key of each row; the standing is left out for rows
 /// whose locator is `known`.
-fn read_back_sql(setting: &Setting<'_>, subject: &Subject, uid: &str, known: &[&str], keys: Option<&[&str]>) -> String {
+pub(crate) fn read_back_sql(
+    setting: &Setting<'_>,
+    subject: &Subject,
+    uid: &str,
+    known: &[&str],
+    keys: Option<&[&str]>,
+) -> String {
     let standing = reference::standing(setting.contract, setting.catalog, &subject.access, "r", uid);
     let key = key_expression(&subject.table, "r.");
     let locator = "r.tableoid::text || r.ctid::text";

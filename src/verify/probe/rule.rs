@@ -1,0 +1,11 @@
+//! Rewrite rules: what a rule does runs with the rights of the table's owner, so that the policies of the tables that it
+//! writes to are not asked. Those of views are the view's matter.
+
+use super::site::Site;
+use super::{Probed, side_effects};
+use crate::model::failure::Failure;
+
+pub(super) async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
+    let rules: Vec<side_effects::Reaction> = site.catalogue(include_str!("rule.sql")).await?;
+    side_effects::run(site, "rule", &rules).await
+}
