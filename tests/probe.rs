@@ -5,6 +5,7 @@ mod support;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -46,6 +47,12 @@ fn verify(name: &str, example: &Path, engine: &str) -> (i32, Value) {
         command.env_remove(name);
     }
     command.env_remove("DATABASE_URL").env_remove("RUST_LOG");
+    // Roles belong to the whole cluster: what an example does to them must not be found by the next one.
+    let own = (!said(&sql, "cluster").is_empty()).then(|| tempfile::tempdir().unwrap());
+    if let Some(own) = &own {
+        fs::set_permissions(own.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        command.env("CHARTCHEK_DB_CACHE", own.path());
+    }
     let output = command
         .args(["verify-rls", "--format", "json", "--engine", engine, "--project"])
         .arg(folder.path())
@@ -63,14 +70,32 @@ fn checks(report: &Value, list: &str) -> BTreeSet<String> {
     report[list].as_array().unwrap().iter().map(|finding| finding["check"].as_str().unwrap().to_owned()).collect()
 }
 
+/// A probe's examples, and whether each holds a hole: the two that all have, there or not, and what there is beside.
+fn examples(name: &str) -> Vec<(String, bool)> {
+    let mut examples = vec![("hole.sql".to_owned(), true), ("closed.sql".to_owned(), false)];
+    let mut more: Vec<String> = fs::read_dir(fixtures().join(name))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|file| file.ends_with(".sql") && file.contains('-'))
+        .collect();
+    more.sort();
+    examples.extend(more.into_iter().map(|file| {
+        assert!(file.starts_with("hole-") || file.starts_with("closed-"), "{name}/{file} is neither");
+        let hole = file.starts_with("hole-");
+        (file, hole)
+    }));
+    examples
+}
+
 /// What is wrong with one probe's examples, if anything.
 ///
+/// Beside `hole.sql` and `closed.sql` there may be more of each, for channels of several shapes: `hole-writes.sql`.
 /// An example says in its first lines what else is true of it: `-- also: NAME` (another check rightly finds it too),
-/// `-- only: local` (the channel needs what the embedded engine lacks).
+/// `-- only: local` (the channel needs what the embedded engine lacks), `-- cluster: own` (it changes roles).
 fn examine(name: &str, engine: &str) -> Vec<String> {
     let mut wrong = Vec::new();
-    for (file, expected) in [("hole.sql", true), ("closed.sql", false)] {
-        let example = fixtures().join(name).join(file);
+    for (file, expected) in examples(name) {
+        let example = fixtures().join(name).join(&file);
         let Ok(sql) = fs::read_to_string(&example) else {
             // What no schema can close has no closed example, and says so in its hole.
             if expected
@@ -84,7 +109,9 @@ fn examine(name: &str, engine: &str) -> Vec<String> {
             continue;
         }
         let (code, report) = verify(name, &example, engine);
-        let seen: BTreeSet<String> = &checks(&report, "findings") | &checks(&report, "beyond");
+        // What is the server's own, or nobody's to close, is there whatever the example holds.
+        let beyond = checks(&report, "beyond").into_iter().filter(|check| check == name).collect();
+        let seen: BTreeSet<String> = &checks(&report, "findings") | &beyond;
         let mut allowed: BTreeSet<String> = said(&sql, "also").into_iter().collect();
         if expected {
             if !seen.contains(name) {

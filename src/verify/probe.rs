@@ -3,6 +3,7 @@
 mod accept;
 pub(crate) mod site;
 
+mod foreign_key_oracle;
 mod row_security_off;
 mod unique_oracle;
 
@@ -30,6 +31,14 @@ pub(crate) const PROBES: &[Probe] = &[
         fault: Fault::Schema,
         plants: false,
         run: |site| Box::pin(unique_oracle::run(site)),
+    },
+    // Oracles, statistics, sessions, the server itself.
+    Probe {
+        name: "foreign-key-oracle",
+        about: "no child is attached to a parent that its writer can't see, and a hidden parent is answered as a missing one",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(foreign_key_oracle::run(site)),
     },
 ];
 
