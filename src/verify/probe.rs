@@ -3,6 +3,7 @@
 mod accept;
 pub(crate) mod site;
 
+mod cascade;
 mod foreign_key_oracle;
 mod row_security_off;
 mod unique_oracle;
@@ -39,6 +40,13 @@ pub(crate) const PROBES: &[Probe] = &[
         fault: Fault::Schema,
         plants: false,
         run: |site| Box::pin(foreign_key_oracle::run(site)),
+    },
+    Probe {
+        name: "cascade",
+        about: "who deletes or changes a row of their own deletes and changes no row of another's with it",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(cascade::run(site)),
     },
 ];
 
