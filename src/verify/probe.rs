@@ -4,8 +4,13 @@ mod accept;
 pub(crate) mod site;
 
 mod cascade;
+mod cursor_across_actors;
+mod explain_estimate;
 mod foreign_key_oracle;
+mod prepared_across_actors;
 mod row_security_off;
+mod statistics_view;
+mod table_statistics;
 mod unique_oracle;
 
 use crate::model::access::Accept;
@@ -48,6 +53,41 @@ pub(crate) const PROBES: &[Probe] = &[
         plants: false,
         run: |site| Box::pin(cascade::run(site)),
     },
+    Probe {
+        name: "statistics-view",
+        about: "pg_stats, pg_stats_ext and pg_stats_ext_exprs show no actor values of rows that are hidden from it",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(statistics_view::run(site)),
+    },
+    Probe {
+        name: "prepared-across-actors",
+        about: "a plan that was made for one actor shows the next one on the same connection no more than a new plan",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(prepared_across_actors::run(site)),
+    },
+    Probe {
+        name: "cursor-across-actors",
+        about: "a cursor opened by one actor shows another in the same session nothing; no schema can see to that",
+        fault: Fault::Server,
+        plants: false,
+        run: |site| Box::pin(cursor_across_actors::run(site)),
+    },
+    Probe {
+        name: "explain-estimate",
+        about: "EXPLAIN tells nothing of how values are distributed over hidden rows; no schema can see to that",
+        fault: Fault::Server,
+        plants: true,
+        run: |site| Box::pin(explain_estimate::run(site)),
+    },
+    Probe {
+        name: "table-statistics",
+        about: "the catalogue tells no one how large a table of hidden rows is; no schema can see to that",
+        fault: Fault::Server,
+        plants: false,
+        run: |site| Box::pin(table_statistics::run(site)),
+    },
 ];
 
 /// Whose fault it is that a channel is open.
@@ -56,7 +96,6 @@ pub(crate) enum Fault {
     /// The schema's: it can be closed there, so a finding fails the run.
     Schema,
     /// The server's: a fault of its version, or a channel that no schema can close. Fails only with `--strict`.
-    #[expect(dead_code, reason = "the first such probe comes with the next change")]
     Server,
 }
 

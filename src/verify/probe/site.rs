@@ -4,7 +4,7 @@ use crate::db::catalog;
 use crate::db::error::DbError;
 use crate::db::impersonate;
 use crate::db::session::{Session, StatementResult};
-use crate::model::access::Standing as RowStanding;
+use crate::model::access::{Command, Standing as RowStanding};
 use crate::model::catalog::Table;
 use crate::model::failure::Failure;
 use crate::verify::form::{Scene, Who};
@@ -124,6 +124,14 @@ impl<'a> Site<'a> {
         })
         .map(|(row, key)| (row, key.as_str()))
         .collect()
+    }
+
+    /// Whether rows of the world's are hidden from that persona, by the contract.
+    pub(crate) fn hides(&self, subject: usize, persona: usize) -> bool {
+        let scene = self.scene(subject, persona);
+        RowStanding::ALL
+            .into_iter()
+            .any(|standing| !scene.promised(standing, Command::Select) && !scene.rows(standing).is_empty())
     }
 
     /// Who that is, for people.
