@@ -4,6 +4,8 @@
 pub const INSUFFICIENT_PRIVILEGE: &str = "42501";
 /// not_null_violation.
 pub const NOT_NULL_VIOLATION: &str = "23502";
+/// foreign_key_violation.
+pub const FOREIGN_KEY_VIOLATION: &str = "23503";
 /// unique_violation.
 pub const UNIQUE_VIOLATION: &str = "23505";
 /// lock_not_available: lock_timeout, or NOWAIT.

@@ -7,11 +7,15 @@ mod rights;
 pub(crate) mod site;
 
 mod beyond_tables;
+mod cascade;
 mod child_table;
+mod cursor_across_actors;
 mod default_privilege;
 mod definer_function;
 mod definer_trigger;
 mod effects;
+mod explain_estimate;
+mod foreign_key_oracle;
 mod foreign_table;
 mod function_oracle;
 mod functions;
@@ -20,6 +24,7 @@ mod materialized_view;
 mod ownership;
 mod policies;
 mod policy_input;
+mod prepared_across_actors;
 mod public_grant;
 mod publication;
 mod residual_right;
@@ -27,7 +32,9 @@ mod row_security_off;
 mod rule;
 mod sequence;
 mod side_effects;
+mod statistics_view;
 mod storage;
+mod table_statistics;
 mod unique_oracle;
 mod view;
 
@@ -184,6 +191,56 @@ pub(crate) const PROBES: &[Probe] = &[
         plants: false,
         run: |site| Box::pin(policy_input::run(site)),
     },
+    // Oracles, statistics, sessions, the server itself.
+    Probe {
+        name: "foreign-key-oracle",
+        about: "no child is attached to a parent that its writer can't see, and a hidden parent is answered as a missing one",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(foreign_key_oracle::run(site)),
+    },
+    Probe {
+        name: "cascade",
+        about: "who deletes or changes a row of their own deletes and changes no row of another's with it",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(cascade::run(site)),
+    },
+    Probe {
+        name: "statistics-view",
+        about: "pg_stats, pg_stats_ext and pg_stats_ext_exprs show no actor values of rows that are hidden from it",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(statistics_view::run(site)),
+    },
+    Probe {
+        name: "prepared-across-actors",
+        about: "a plan that was made for one actor shows the next one on the same connection no more than a new plan",
+        fault: Fault::Schema,
+        plants: false,
+        run: |site| Box::pin(prepared_across_actors::run(site)),
+    },
+    Probe {
+        name: "cursor-across-actors",
+        about: "a cursor opened by one actor shows another in the same session nothing; no schema can see to that",
+        fault: Fault::Server,
+        plants: false,
+        run: |site| Box::pin(cursor_across_actors::run(site)),
+    },
+    Probe {
+        name: "explain-estimate",
+        about: "EXPLAIN tells nothing of how values are distributed over hidden rows; no schema can see to that",
+        fault: Fault::Server,
+        plants: true,
+        run: |site| Box::pin(explain_estimate::run(site)),
+    },
+    Probe {
+        name: "table-statistics",
+        about: "the catalogue tells no one how large a table of hidden rows is; no schema can see to that",
+        fault: Fault::Server,
+        plants: false,
+        run: |site| Box::pin(table_statistics::run(site)),
+    },
 ];
 
 /// Whose fault it is that a channel is open.
@@ -192,7 +249,6 @@ pub(crate) enum Fault {
     /// The schema's: it can be closed there, so a finding fails the run.
     Schema,
     /// The server's: a fault of its version, or a channel that no schema can close. Fails only with `--strict`.
-    #[expect(dead_code, reason = "the first such probe comes with the next change")]
     Server,
 }
 

@@ -14,7 +14,7 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
         // Without paths nothing says whose a new row would be; the rows' standing is read afterwards.
         return add(scene, plan, Standing::Any, "plain", &Values::new(), Who::Privileged(scene.persona), None);
     }
-    let own = hold(scene, |_| Some(scene.persona));
+    let own = hold(scene, |_| Some(scene.persona)).filter(|_| has_parents(scene));
     if scene.persona().uid.is_some()
         && let Some(own) = &own
     {
@@ -22,7 +22,7 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
     }
     if let Some(other) = scene.other_holder() {
         if let Some(foreign) = hold(scene, |_| Some(other)) {
-            add(scene, plan, Standing::Other, "plain", &foreign, control_of(scene, other), None)?;
+            others(scene, plan, other, &foreign)?;
             labelled(scene, plan, other, &foreign)?;
         }
         // What lets a row in may depend on which of the other's parents it hangs on.
@@ -43,6 +43,17 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
     }
     no_owner(scene, plan)?;
     omitted(scene, plan)
+}
+
+/// Whether the persona has a row in every owned table that its own new row must refer to.
+fn has_parents(scene: &Scene<'_>) -> bool {
+    let must = |name: &String| scene.table().column(name).is_some_and(|column| column.not_null);
+    scene.table().foreign_keys.iter().filter(|key| key.columns.iter().all(must)).all(|key| {
+        let parent = scene.maker.subjects.iter().position(|subject| subject.access.table == key.target());
+        parent.is_none_or(|parent| {
+            scene.maker.paths(parent).is_empty() || scene.world.row(parent, scene.persona, 1).is_some()
+        })
+    })
 }
 
 /// What makes a row belong to `holder(path)` by each path, hanging on different parents so that no pair repeats.
@@ -67,12 +78,29 @@ pub(crate) fn hold(scene: &Scene<'_>, holder: impl Fn(usize) -> Option<usize>) -
     (1..ROWS_EACH).filter_map(on).find(|hold| !repeats(hold)).or(Some(first))
 }
 
+/// Another's row, referring to what is the other's; and, where that makes a difference, to what is one's own: a check
+/// that asks only whether the parent is the writer's own lets that in.
+fn others(scene: &Scene<'_>, plan: &mut Plan, other: usize, foreign: &Values) -> Result<(), Failure> {
+    let row = |holder: usize| -> Result<Values, Failure> {
+        let values = scene.maker.fresh(scene.subject, Some(holder), foreign.clone(), "plain", scene.world)?;
+        Ok(scene.client_values(values, foreign))
+    };
+    let (theirs, mixed) = (row(other)?, row(scene.persona)?);
+    let promise = scene.promise(Standing::Other, &[Command::Insert]);
+    if mixed != theirs {
+        let by = Who::Privileged(scene.persona);
+        push(scene, plan, Standing::Other, "plain-on-own", &mixed, promise, by, None);
+    }
+    push(scene, plan, Standing::Other, "plain", &theirs, promise, control_of(scene, other), None);
+    Ok(())
+}
+
 /// Another's row with each label of each enum, and with true and false: a check may let in what has one of them.
 fn labelled(scene: &Scene<'_>, plan: &mut Plan, other: usize, foreign: &Values) -> Result<(), Failure> {
     if scene.world.kind != WorldKind::Different {
         return Ok(());
     }
-    let row = scene.maker.fresh(scene.subject, Some(scene.persona), foreign.clone(), "plain", scene.world)?;
+    let row = scene.maker.fresh(scene.subject, Some(other), foreign.clone(), "plain", scene.world)?;
     let row = scene.client_values(row, foreign);
     for column in scene.table().columns.iter().filter(|column| !column.is_array && !foreign.contains_key(&column.name))
     {

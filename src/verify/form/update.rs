@@ -4,6 +4,7 @@ use super::{Aim, Control, Need, Plan, Promise, Scene, Who, need};
 use crate::db::sqlstate;
 use crate::model::access::{Command, OwnerPath, Ownership, Standing};
 use crate::model::attempt::Outcome;
+use crate::model::catalog::ForeignKey;
 use crate::model::failure::Failure;
 use crate::model::report::NotRun;
 use crate::verify::world::Row;
@@ -115,6 +116,10 @@ fn assign(
     control: Who,
     impossible: Option<&'static str>,
 ) {
+    // Where the owner stands in a composite key, too, the row's parent would have to change hands with it.
+    let tied = |key: &ForeignKey| key.columns.len() > 1 && key.columns.iter().any(|name| hold.contains_key(name));
+    let tied = scene.table().foreign_keys.iter().any(tied).then_some(sqlstate::FOREIGN_KEY_VIOLATION);
+    let impossible = impossible.or(tied);
     let set: Vec<String> = hold.iter().map(|(column, value)| Scene::assignment(column, value.as_deref())).collect();
     let columns: Vec<String> = hold.keys().cloned().collect();
     // Whose the row would be afterwards decides on one's own; a row that is not promised stays out of reach anyway.

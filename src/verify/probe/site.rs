@@ -4,6 +4,7 @@ use crate::db::catalog;
 use crate::db::error::DbError;
 use crate::db::impersonate;
 use crate::db::session::{Session, StatementResult};
+use crate::model::access::{Command, Standing as RowStanding};
 use crate::model::catalog::Table;
 use crate::model::failure::Failure;
 use crate::verify::form::{Scene, Who};
@@ -102,6 +103,25 @@ impl<'a> Site<'a> {
             whole: self.whole[subject],
             truncates: !self.target,
         }
+    }
+
+    /// The world's rows of a table that stand so to a persona, with their keys.
+    pub(crate) fn rows(&self, subject: usize, persona: usize, standing: RowStanding) -> Vec<(&'a Row, &'a str)> {
+        let sight = &self.standing.sights[subject][persona];
+        let rows = self.world.rows.iter().zip(&self.standing.keys);
+        rows.filter(|(row, key)| {
+            row.subject == subject && sight.get(*key).is_some_and(|seen| seen.standing == standing)
+        })
+        .map(|(row, key)| (row, key.as_str()))
+        .collect()
+    }
+
+    /// Whether rows of the world's are hidden from that persona, by the contract.
+    pub(crate) fn hides(&self, subject: usize, persona: usize) -> bool {
+        let scene = self.scene(subject, persona);
+        RowStanding::ALL
+            .into_iter()
+            .any(|standing| !scene.promised(standing, Command::Select) && !scene.rows(standing).is_empty())
     }
 
     /// Who that is, for people.

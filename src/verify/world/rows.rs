@@ -293,6 +293,8 @@ impl Maker<'_> {
         let mut support = Vec::new();
         for key in &table.foreign_keys {
             if key.columns.iter().any(|column| values.contains_key(column)) {
+                let more = self.refer_to_held(key, &values, number, world);
+                values.extend(more);
                 continue;
             }
             let (more, statements) = self.refer(table, key, holder, number, world, supported)?;
@@ -376,6 +378,21 @@ impl Maker<'_> {
                 column.name
             ))),
         }
+    }
+
+    /// The rest of a composite foreign key of which some columns are set already, such as the owner: that of a parent
+    /// row that agrees with them, where there is one.
+    fn refer_to_held(&self, key: &ForeignKey, values: &Values, number: usize, world: &World) -> Values {
+        let Some(subject) = subject_of(self.subjects, &key.target()) else { return Values::new() };
+        let pairs = || key.columns.iter().zip(&key.target_columns);
+        let agrees =
+            |row: &&Row| pairs().all(|(from, to)| values.get(from).is_none_or(|v| row.values.get(to) == Some(v)));
+        let mut fits = world.rows.iter().filter(|row| row.subject == subject).filter(agrees);
+        let parent = fits.clone().find(|row| row.number == number).or_else(|| fits.next());
+        let rest = parent
+            .into_iter()
+            .flat_map(|row| pairs().map(move |(from, to)| (from.clone(), row.values.get(to).cloned().flatten())));
+        rest.filter(|(name, _)| !values.contains_key(name)).collect()
     }
 
     /// Values for a foreign key that is no owner path: the holder's own parent row where there is one, else any; NULL
