@@ -1,5 +1,7 @@
 //! verify-rls on the project's own schema: it holds, every planted fault is noticed, and a target is left as it was.
 
+#[path = "verify/actors.rs"]
+mod actors;
 #[path = "support/cluster.rs"]
 mod cluster;
 #[path = "verify/faults.rs"]

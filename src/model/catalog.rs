@@ -38,6 +38,29 @@ pub struct Role {
     pub assumable: bool,
     /// The settings that a request of this role starts with and that any role may set: name and value.
     pub settings: Vec<(String, String)>,
+    /// Whether a request can be made as it: `authenticator` is a member of it.
+    pub assumed_by_api: bool,
+    /// What it reaches of the exposed schemas, where it can log in or be assumed by `authenticator` and is neither an
+    /// actor's nor, by logging in alone, one that is trusted: superusers, owners, the session's own, the platform's.
+    pub reaches: Vec<Reached>,
+}
+
+/// A relation that a role has rights on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Reached {
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub table: String,
+    /// What the role may do with it, or with some column of it: `select`, …, `references`, `trigger`.
+    pub commands: Vec<String>,
+}
+
+impl Reached {
+    /// Its name with the schema.
+    pub fn name(&self) -> TableName {
+        TableName { schema: self.schema.clone(), name: self.table.clone() }
+    }
 }
 
 /// A column.

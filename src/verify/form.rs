@@ -18,7 +18,7 @@ use crate::verify::persona::Persona;
 use crate::verify::world::insert::{key_condition, key_expression, sql_value};
 use crate::verify::world::rows::{Maker, Values};
 use crate::verify::world::values::value;
-use crate::verify::world::{Row, Sight, World};
+use crate::verify::world::{Row, Sight, World, WorldKind};
 
 /// Adds the attempts of one family for one scene.
 type Form = fn(&Scene<'_>, &mut Plan) -> Result<(), Failure>;
@@ -143,7 +143,29 @@ pub(crate) struct Scene<'a> {
 /// # Errors
 /// Inconclusive where a row cannot be made.
 pub(crate) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
-    FORMS.iter().try_for_each(|form| form(scene, plan))
+    if !scene.persona().narrow {
+        return FORMS.iter().try_for_each(|form| form(scene, plan));
+    }
+    if scene.world.kind != WorldKind::Different {
+        return Ok(());
+    }
+    let mut every = Plan::default();
+    FORMS.iter().try_for_each(|form| form(scene, &mut every))?;
+    plan.attempts.extend(every.attempts.into_iter().filter(is_plain));
+    plan.not_run.extend(every.not_run.into_iter().filter(|not_run| not_run.what.ends_with("/bare")));
+    Ok(())
+}
+
+/// Whether it is one of the statements that are tried as every persona: read, change and delete, by key and all, and
+/// a row for another.
+fn is_plain(planned: &Planned) -> bool {
+    let form = planned.form.strip_suffix("-returning").unwrap_or(&planned.form);
+    match planned.command {
+        Command::Select => matches!(form, "all" | "key"),
+        Command::Update | Command::Delete => matches!(form, "key" | "bare"),
+        Command::Insert => form == "plain" && planned.standing != Standing::Own,
+        Command::Truncate => false,
+    }
 }
 
 impl<'a> Scene<'a> {

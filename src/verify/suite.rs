@@ -3,23 +3,22 @@
 use crate::contract::validate;
 use crate::db::catalog as catalogue;
 use crate::db::session::Session;
-use crate::model::access::{Command, Contract, Standing as RowStanding, TableAccess};
+use crate::model::access::{Contract, Standing as RowStanding, TableAccess};
 use crate::model::attempt::Attempt;
 use crate::model::catalog::Catalog;
 use crate::model::failure::{Failure, FailureKind};
 use crate::model::finding::Finding;
 use crate::model::report::{Accepted, NotRun, ProbeCount};
-use crate::verify::form::{self, Aim, Plan, Planned, Promise, Scene, Who};
 use crate::verify::judge::{Case, judge};
 use crate::verify::persona::cast;
 use crate::verify::probe::site::Site;
 use crate::verify::probe::{PROBES, Probe, Probes};
-use crate::verify::trial::{self, Observed, Stage, Trial};
+use crate::verify::program::{self, Place, Program};
+use crate::verify::trial::{self, Observed, Stage};
 use crate::verify::world::build::{self, Standing};
-use crate::verify::world::insert::key_columns;
 use crate::verify::world::rows::{self, Maker};
 use crate::verify::world::{Setting, Subject, World, WorldKind};
-use crate::verify::{coverage, findings, repro};
+use crate::verify::{coverage, findings};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -52,7 +51,7 @@ pub struct Options {
 
 impl Options {
     /// Whether an attempt or probe of that id is asked for.
-    fn wants(&self, id: &str) -> bool {
+    pub(crate) fn wants(&self, id: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|part| id.contains(part))
     }
 
@@ -208,15 +207,6 @@ struct Run<'a> {
     elapsed: Duration,
 }
 
-/// What one world's attempts need, once planned.
-struct Program {
-    planned: Vec<Planned>,
-    trials: Vec<Trial>,
-    /// For each planned attempt its own trial and its control's, as indices.
-    of_attempt: Vec<(Option<usize>, Option<usize>)>,
-    fresh: BTreeMap<usize, BTreeSet<String>>,
-}
-
 impl Run<'_> {
     async fn all_worlds(
         &mut self,
@@ -270,7 +260,18 @@ impl Run<'_> {
                         coverage::inactive_row_security(&current, self.setting.subjects, self.setting.personas).await?,
                     );
                 }
-                program = Some(self.program(maker, world, &standing, &whole)?);
+                let place = Place {
+                    setting: self.setting,
+                    maker,
+                    world,
+                    standing: &standing,
+                    whole: &whole,
+                    truncates: !self.ground.target,
+                };
+                let mut planned = Program::plan(&place, self.options)?;
+                self.not_run.append(&mut planned.not_run);
+                self.script = planned.script.take().or(self.script.take());
+                program = Some(planned);
                 first = Some(standing.clone());
             }
             let Some(program) = &program else { break };
@@ -393,110 +394,11 @@ impl Run<'_> {
         Ok(whole)
     }
 
-    fn program(
-        &mut self,
-        maker: &Maker<'_>,
-        world: &World,
-        standing: &Standing,
-        whole: &[bool],
-    ) -> Result<Program, Failure> {
-        let mut plan = Plan::default();
-        for (subject, &whole) in whole.iter().enumerate() {
-            for persona in (0..self.setting.personas.len()).filter(|&index| self.setting.personas[index].tries) {
-                let scene = Scene {
-                    contract: self.setting.contract,
-                    maker,
-                    world,
-                    keys: &standing.keys,
-                    sights: &standing.sights[subject],
-                    subject,
-                    persona,
-                    whole,
-                    truncates: !self.ground.target,
-                };
-                form::plan(&scene, &mut plan)?;
-            }
-        }
-        if world.kind == WorldKind::Different {
-            plan.not_run.extend(coverage::without_rows(&self.setting, world, standing));
-        }
-        if let Some(asked) = &self.options.repro {
-            let planned = plan.attempts.iter().find(|planned| self.id(planned) == *asked);
-            self.script = planned
-                .map(|planned| {
-                    let persona = &self.setting.personas[planned.persona];
-                    let step = repro::Step {
-                        who: persona.name.clone(),
-                        become_sql: Some(format!("SET LOCAL row_security = on; {}", persona.become_sql)),
-                        sql: planned.sql.clone(),
-                    };
-                    repro::script(asked, &[step], world, self.setting.subjects)
-                })
-                .or(self.script.take());
-        }
-        plan.attempts.retain(|planned| self.options.wants(&self.id(planned)));
-        plan.not_run.retain(|not_run| self.options.wants(&not_run.what));
-        self.not_run.extend(plan.not_run);
-        let mut program =
-            Program { planned: plan.attempts, trials: Vec::new(), of_attempt: Vec::new(), fresh: BTreeMap::new() };
-        let mut known: BTreeMap<Trial, usize> = BTreeMap::new();
-        for planned in &program.planned {
-            let mut index_of = |who: Who, sql: &str, to: usize| {
-                let reads_back = (planned.command != Command::Select).then_some((planned.subject, to));
-                let trial = Trial { who, sql: sql.to_owned(), reads_back };
-                *known.entry(trial.clone()).or_insert_with(|| {
-                    program.trials.push(trial);
-                    program.trials.len() - 1
-                })
-            };
-            let own = (planned.aim != Aim::Rights)
-                .then(|| index_of(Who::Persona(planned.persona), &planned.sql, planned.persona));
-            let control = planned.control.as_ref();
-            let control = control.map(|control| {
-                // To whom the rows then stand matters only where that decides the promise; else one run serves all.
-                let (who, to) = match control.who {
-                    Who::Persona(owner) => (control.who, owner),
-                    Who::Privileged(_) if planned.promise != Promise::ByControl => (Who::Privileged(0), 0),
-                    Who::Privileged(claims) => (control.who, claims),
-                };
-                index_of(who, control.sql.as_ref().unwrap_or(&planned.sql), to)
-            });
-            program.of_attempt.push((own, control));
-        }
-        for (index, subject) in self.setting.subjects.iter().enumerate().filter(|(index, _)| !whole[*index]) {
-            // Only on tables too large to be read whole: the keys that attempts insert under.
-            let columns = key_columns(&subject.table);
-            if let [_single] = columns.as_slice() {
-                let keys = program.fresh.entry(index).or_default();
-                let names = ["plain", "owner-omitted", "no-owner", "orphan-parent", "free key"].map(str::to_owned);
-                let last = world.rows.iter().map(|row| row.number).max().unwrap_or_default();
-                let parents = (2..=last).map(|number| format!("plain-{number}"));
-                let foreign = maker.paths(index).iter().map(|path| format!("foreign-{}", path.column()));
-                for name in names.into_iter().chain(parents).chain(foreign) {
-                    let values = maker.fresh(index, None, BTreeMap::new(), &name, world)?;
-                    keys.extend(columns.iter().filter_map(|column| values.get(column).cloned().flatten()));
-                }
-            }
-        }
-        Ok(program)
-    }
-
-    fn id(&self, planned: &Planned) -> String {
-        format!(
-            "{}/{}/{}/{}/{}",
-            self.setting.subjects[planned.subject].access.table,
-            self.setting.personas[planned.persona].name,
-            planned.standing,
-            planned.command,
-            planned.form
-        )
-    }
-
     /// What was planned and could not be made any more.
     fn give_up(&mut self, program: &Program, made: usize) {
         for (planned, (own, _)) in program.planned.iter().zip(&program.of_attempt) {
             if own.is_some_and(|index| index >= made) {
-                let what = self.id(planned);
+                let what = program::id(&self.setting, planned);
                 self.not_run.push(NotRun { what, why: "the connection was lost".to_owned() });
             }
         }

@@ -67,10 +67,11 @@ impl<'a> Site<'a> {
         self.setting.catalog.server.version_num / 10_000
     }
 
-    /// Those who try and are not trusted: indices of personas.
+    /// Those who try and are not trusted, but for tokens out of the ordinary: indices of personas.
     pub(crate) fn knockers(&self) -> impl Iterator<Item = usize> + use<'a> {
         let personas = self.setting.personas;
-        (0..personas.len()).filter(|&index| personas[index].tries && !personas[index].actor.bypasses_rls)
+        let knocks = |persona: &Persona| persona.tries && !persona.narrow && !persona.actor.bypasses_rls;
+        (0..personas.len()).filter(move |&index| knocks(&personas[index]))
     }
 
     /// One persona that tries for each database role of those who are not trusted.

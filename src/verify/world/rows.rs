@@ -168,7 +168,8 @@ impl Maker<'_> {
                     .subjects
                     .iter()
                     .any(|other| other.table.foreign_keys.iter().any(|key| key.target() == self.table(subject).name()));
-                let all = if referred { self.personas.len() * ROWS_EACH + 1 } else { ROWS_EACH };
+                let last = holders.iter().max().map_or(0, |last| last + 1);
+                let all = if referred { last * ROWS_EACH + 1 } else { ROWS_EACH };
                 wanted.extend((1..=all.max(ROWS_EACH + labels)).map(|number| (None, number, Hold::new())));
             } else {
                 wanted.extend(
@@ -271,7 +272,9 @@ impl Maker<'_> {
             let OwnerPath::Column(column) = path else { continue };
             let keys = self.table(subject).foreign_keys.iter();
             for key in keys.filter(|key| key.columns.len() == 1 && key.columns[0] == *column) {
-                for uid in self.personas.iter().filter_map(|persona| persona.uid.clone()) {
+                for uid in
+                    self.personas.iter().filter(|persona| persona.exists).filter_map(|persona| persona.uid.clone())
+                {
                     let values = BTreeMap::from([(key.target_columns[0].clone(), Some(uid))]);
                     world.support.extend(self.support(&key.target(), values, supported)?);
                 }
