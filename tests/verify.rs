@@ -8,6 +8,8 @@ mod cluster;
 mod faults;
 #[path = "verify/foreign.rs"]
 mod foreign;
+#[path = "verify/predicates.rs"]
+mod predicates;
 #[path = "verify/project.rs"]
 mod project;
 #[path = "verify/target.rs"]

@@ -112,6 +112,15 @@ impl ForeignKey {
     }
 }
 
+/// What one policy asks of a table's rows. It serves to choose the values of rows that are made, and never to judge.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Asked {
+    /// Its conditions as the server writes them.
+    pub text: String,
+    /// The columns of the table that it names.
+    pub columns: Vec<String>,
+}
+
 /// A table, partitioned table, view or foreign table.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct Table {
@@ -135,6 +144,13 @@ pub struct Table {
     pub uniques: Vec<Vec<String>>,
     /// Foreign keys.
     pub foreign_keys: Vec<ForeignKey>,
+    /// What the table's policies ask, and other tables' policies that read it.
+    #[serde(default)]
+    pub asks: Vec<Asked>,
+    /// The bodies of the functions that the table's policies call, and of those that policies call and that name the
+    /// table.
+    #[serde(default)]
+    pub called: Vec<String>,
     /// Role -> commands granted on the whole table, through membership and PUBLIC too.
     pub grants: BTreeMap<String, Vec<String>>,
     /// Roles with USAGE on the schema.

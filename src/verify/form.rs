@@ -18,7 +18,7 @@ use crate::verify::persona::Persona;
 use crate::verify::world::insert::{key_condition, key_expression, sql_value};
 use crate::verify::world::rows::{Maker, Values};
 use crate::verify::world::values::value;
-use crate::verify::world::{Row, Sight, World, WorldKind};
+use crate::verify::world::{Row, Sight, World, WorldKind, variations};
 
 /// Adds the attempts of one family for one scene.
 type Form = fn(&Scene<'_>, &mut Plan) -> Result<(), Failure>;
@@ -291,6 +291,23 @@ impl<'a> Scene<'a> {
         };
         columns.sort_by_key(|column| (!granted(column), access.columns.contains_key(&column.name)));
         columns.into_iter().find_map(|column| value(column, 999_001).map(|constant| (column, constant)))
+    }
+
+    /// The values of `column` that a check may ask for, each with a word for ids. None for key columns, whose values
+    /// must differ.
+    pub(crate) fn telling_values(&self, column: &Column) -> Vec<(String, String)> {
+        if self.table().uniques.iter().any(|columns| columns.contains(&column.name)) {
+            return Vec::new();
+        }
+        let mut told: Vec<(String, String)> = Vec::new();
+        for value in variations::to_write(self.table(), column) {
+            let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+            let word: String = value.chars().take(24).map(|c| if plain(c) { c } else { '-' }).collect();
+            let known =
+                told.iter().filter(|(known, _)| *known == word || known.starts_with(&format!("{word}~"))).count();
+            told.push((if known == 0 { word } else { format!("{word}~{}", known + 1) }, value));
+        }
+        told
     }
 
     /// `column = constant` for an UPDATE's SET.

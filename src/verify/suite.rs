@@ -15,7 +15,7 @@ use crate::verify::probe::site::Site;
 use crate::verify::probe::{PROBES, Probe, Probes};
 use crate::verify::program::{self, Place, Program};
 use crate::verify::trial::{self, Observed, Stage};
-use crate::verify::world::build::{self, Standing};
+use crate::verify::world::build::{self, Standing, Unmade};
 use crate::verify::world::rows::{self, Maker};
 use crate::verify::world::{Setting, Subject, World, WorldKind};
 use crate::verify::{coverage, findings};
@@ -127,6 +127,7 @@ pub async fn verify(
             .collect(),
         script: None,
         probes: Probes::default(),
+        refused: BTreeSet::new(),
         elapsed: Duration::ZERO,
     };
     run.all_worlds(session, connect).await?;
@@ -203,6 +204,8 @@ struct Run<'a> {
     not_run: Vec<NotRun>,
     script: Option<String>,
     probes: Probes,
+    /// Rows, by subject and number, whose chosen values the database does not take.
+    refused: BTreeSet<(usize, usize)>,
     /// How long the attempts took.
     elapsed: Duration,
 }
@@ -217,14 +220,13 @@ impl Run<'_> {
         // The session, and whether its transaction has begun.
         let mut session = Some((session, false));
         for kind in WorldKind::ALL {
-            let maker = Maker {
-                kind,
-                catalog: self.setting.catalog,
-                subjects: self.setting.subjects,
-                personas: self.setting.personas,
-            };
-            let world = rows::plan(&maker)?;
-            self.one_world(&maker, &world, &mut session, connect).await?;
+            loop {
+                let refused = self.refused.clone();
+                let maker = self.maker(kind, &refused);
+                let world = rows::plan(&maker)?;
+                let Some(row) = self.one_world(&maker, &world, &mut session, connect).await? else { break };
+                self.refused.insert(row);
+            }
         }
         self.elapsed = started.elapsed();
         self.all_probes(&mut session, connect).await?;
@@ -236,13 +238,23 @@ impl Run<'_> {
         Ok(())
     }
 
+    fn maker<'m>(&self, kind: WorldKind, refused: &'m BTreeSet<(usize, usize)>) -> Maker<'m>
+    where
+        Self: 'm,
+    {
+        let Setting { catalog, subjects, personas, .. } = self.setting;
+        Maker { kind, catalog, subjects, personas, refused }
+    }
+
+    /// Makes one world's attempts; or gives the row, by subject and number, that was there for its values' sake and
+    /// that the database does not take: the world is to be planned again without them.
     async fn one_world(
         &mut self,
         maker: &Maker<'_>,
         world: &World,
         session: &mut Option<(Session, bool)>,
         connect: &mut impl AsyncFnMut() -> Result<Session, Failure>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<(usize, usize)>, Failure> {
         let mut program: Option<Program> = None;
         let mut observed: Vec<Observed> = Vec::new();
         // Keys and standings are the same however often the world is built; what changed is told against the latest.
@@ -253,7 +265,17 @@ impl Run<'_> {
                 Some((current, begun)) if !current.is_closed() => (current, begun),
                 _ => (connect().await?, false),
             };
-            let (standing, whole) = self.stand(&current, begun, world).await?;
+            let (standing, whole) = match self.stand(&current, begun, world).await {
+                Ok(stands) => stands,
+                Err(Unmade { failure, row }) => {
+                    let row = row.and_then(|row| world.rows.get(row)).filter(|row| rows::is_varied(row));
+                    let Some(row) = row.filter(|row| !maker.refused.contains(&(row.subject, row.number))) else {
+                        return Err(failure);
+                    };
+                    *session = Some((current, true));
+                    return Ok(Some((row.subject, row.number)));
+                }
+            };
             if program.is_none() {
                 if world.kind == WorldKind::Different {
                     self.findings.extend(
@@ -303,11 +325,11 @@ impl Run<'_> {
         if let (Some(program), Some(first)) = (program, first) {
             self.judge_all(world, &program, &observed, &first);
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Puts the world up behind the savepoint that attempts and probes go back to.
-    async fn stand(&self, session: &Session, begun: bool, world: &World) -> Result<(Standing, Vec<bool>), Failure> {
+    async fn stand(&self, session: &Session, begun: bool, world: &World) -> Result<(Standing, Vec<bool>), Unmade> {
         let whole = self.enter(session, begun).await?;
         let keys = build::insert_rows(session, world, self.setting.subjects).await?;
         let sights = build::sights(session, &self.setting, world, &keys, &whole).await?;
@@ -326,12 +348,8 @@ impl Run<'_> {
         if wanted.is_empty() {
             return Ok(());
         }
-        let maker = Maker {
-            kind: WorldKind::Different,
-            catalog: self.setting.catalog,
-            subjects: self.setting.subjects,
-            personas: self.setting.personas,
-        };
+        let refused = self.refused.clone();
+        let maker = self.maker(WorldKind::Different, &refused);
         let world = rows::plan(&maker)?;
         let mut left = wanted.into_iter().peekable();
         let mut lives = LIVES;
@@ -340,7 +358,7 @@ impl Run<'_> {
                 Some((current, begun)) if !current.is_closed() => (current, begun),
                 _ => (connect().await?, false),
             };
-            let (standing, whole) = self.stand(&current, begun, &world).await?;
+            let (standing, whole) = self.stand(&current, begun, &world).await.map_err(|unmade| unmade.failure)?;
             let site = Site {
                 session: &current,
                 setting: self.setting,

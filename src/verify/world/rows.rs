@@ -2,7 +2,7 @@
 
 use super::insert::{insert, key_columns};
 use super::values::{unique_value, value};
-use super::{Row, Subject, World, WorldKind};
+use super::{Row, Subject, World, WorldKind, variations};
 use crate::model::access::{OwnerPath, Ownership, TableName};
 use crate::model::catalog::{Catalog, Column, ForeignKey, Table};
 use crate::model::failure::{Failure, FailureKind};
@@ -22,6 +22,14 @@ pub(crate) struct Maker<'a> {
     pub(crate) catalog: &'a Catalog,
     pub(crate) subjects: &'a [Subject],
     pub(crate) personas: &'a [Persona],
+    /// Rows that exist for their values' sake and whose values the database did not take, as subject and number: they
+    /// have ordinary ones.
+    pub(crate) refused: &'a BTreeSet<(usize, usize)>,
+}
+
+/// Whether a row is there for its values' sake, so that the world does without those where the database refuses them.
+pub(crate) fn is_varied(row: &Row) -> bool {
+    row.number > ROWS_EACH
 }
 
 /// Plans the world.
@@ -159,7 +167,7 @@ impl Maker<'_> {
     fn wanted(&self, subject: usize, world: &World) -> Vec<(Option<usize>, usize, Hold)> {
         let paths = self.paths(subject);
         let holders: Vec<usize> = (0..self.personas.len()).filter(|&index| self.personas[index].has_rows).collect();
-        let labels = self.rows_for_labels(subject);
+        let varied = self.variations(subject).len();
         let mut wanted = Vec::new();
         if paths.is_empty() {
             if self.subjects[subject].access.ownership == Ownership::None {
@@ -170,7 +178,7 @@ impl Maker<'_> {
                     .any(|other| other.table.foreign_keys.iter().any(|key| key.target() == self.table(subject).name()));
                 let last = holders.iter().max().map_or(0, |last| last + 1);
                 let all = if referred { last * ROWS_EACH + 1 } else { ROWS_EACH };
-                wanted.extend((1..=all.max(ROWS_EACH + labels)).map(|number| (None, number, Hold::new())));
+                wanted.extend((1..=all.max(ROWS_EACH + varied)).map(|number| (None, number, Hold::new())));
             } else {
                 wanted.extend(
                     holders.iter().flat_map(|&holder| (1..=ROWS_EACH).map(move |n| (Some(holder), n, Hold::new()))),
@@ -182,8 +190,8 @@ impl Maker<'_> {
         let crossed: Vec<usize> = if paths.len() > 1 { self.main_pair(&holders) } else { Vec::new() };
         for &holder in &holders {
             // The account that only owns: its rows are another's to everyone who tries.
-            let labels = if self.personas[holder].tries { 0 } else { labels };
-            for number in 1..=ROWS_EACH + labels {
+            let varied = if self.personas[holder].tries { 0 } else { varied };
+            for number in 1..=ROWS_EACH + varied {
                 if number == ROWS_EACH && crossed.contains(&holder) {
                     continue;
                 }
@@ -214,20 +222,23 @@ impl Maker<'_> {
         wanted
     }
 
-    /// How many more rows it takes until another's row has each label of each enum: those of the first world do, unless
-    /// a unique index leaves no room for them.
-    fn rows_for_labels(&self, subject: usize) -> usize {
+    /// The values of the rows that are there for their values' sake: in the first world, unless a unique index leaves no
+    /// room for them.
+    fn variations(&self, subject: usize) -> Vec<Values> {
         let table = self.table(subject);
-        let narrow = |name: &String| {
+        let refers = |name: &String| {
             table.foreign_keys.iter().any(|key| key.columns.contains(name))
                 || self.paths(subject).iter().any(|path| path.column() == name)
+        };
+        let narrow = |name: &String| {
+            refers(name)
                 || table.column(name).is_some_and(|column| !column.enum_labels.is_empty() || column.base_type == "bool")
         };
         if self.kind != WorldKind::Different || table.uniques.iter().any(|columns| columns.iter().all(narrow)) {
-            return 0;
+            return Vec::new();
         }
-        let labels = table.columns.iter().map(|column| column.enum_labels.len());
-        labels.max().unwrap_or_default()
+        let unique = |name: &String| table.uniques.iter().any(|columns| columns.contains(name));
+        variations::rows(table, |column| !refers(&column.name) && !unique(&column.name))
     }
 
     /// The first account that tries, and the one that only owns.
@@ -313,12 +324,18 @@ impl Maker<'_> {
             table.columns.iter().find(free).map(|column| column.name.clone())
         });
         let telling = telling.flatten();
+        let varied = (number > ROWS_EACH && !self.refused.contains(&(subject, number)))
+            .then(|| self.variations(subject).into_iter().nth(number - ROWS_EACH - 1))
+            .flatten()
+            .unwrap_or_default();
         for column in &table.columns {
             if column.generated || values.contains_key(&column.name) {
                 continue;
             }
             let made = if telling.as_ref() == Some(&column.name) {
                 value(column, ordinal)
+            } else if let Some(varied) = varied.get(&column.name) {
+                varied.clone()
             } else {
                 self.column_value(table, column, number, name, ordinal)?
             };
@@ -361,9 +378,7 @@ impl Maker<'_> {
             if number == 2 && !column.not_null {
                 return Ok(None);
             }
-            // The rows that are there for the labels' sake have them in turn.
-            let in_turn = (!column.enum_labels.is_empty() && number > ROWS_EACH).then(|| number - ROWS_EACH - 1);
-            value(column, in_turn.unwrap_or(ordinal))
+            value(column, ordinal)
         } else {
             value(column, 1)
         };
