@@ -7,6 +7,7 @@ mod form;
 mod judge;
 pub mod persona;
 mod probe;
+mod program;
 mod repro;
 mod suite;
 mod trial;

@@ -1,5 +1,7 @@
 //! verify-rls on the project's own schema: it holds, every planted fault is noticed, and a target is left as it was.
 
+#[path = "verify/actors.rs"]
+mod actors;
 #[path = "support/cluster.rs"]
 #[expect(dead_code, reason = "shared with tests that use all of it")]
 mod cluster;
@@ -7,6 +9,8 @@ mod cluster;
 mod faults;
 #[path = "verify/foreign.rs"]
 mod foreign;
+#[path = "verify/predicates.rs"]
+mod predicates;
 #[path = "verify/project.rs"]
 mod project;
 #[path = "verify/target.rs"]

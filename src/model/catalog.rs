@@ -38,6 +38,29 @@ pub struct Role {
     pub assumable: bool,
     /// The settings that a request of this role starts with and that any role may set: name and value.
     pub settings: Vec<(String, String)>,
+    /// Whether a request can be made as it: `authenticator` is a member of it.
+    pub assumed_by_api: bool,
+    /// What it reaches of the exposed schemas, where it can log in or be assumed by `authenticator` and is neither an
+    /// actor's nor, by logging in alone, one that is trusted: superusers, owners, the session's own, the platform's.
+    pub reaches: Vec<Reached>,
+}
+
+/// A relation that a role has rights on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Reached {
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub table: String,
+    /// What the role may do with it, or with some column of it: `select`, …, `references`, `trigger`.
+    pub commands: Vec<String>,
+}
+
+impl Reached {
+    /// Its name with the schema.
+    pub fn name(&self) -> TableName {
+        TableName { schema: self.schema.clone(), name: self.table.clone() }
+    }
 }
 
 /// A column.
@@ -89,6 +112,15 @@ impl ForeignKey {
     }
 }
 
+/// What one policy asks of a table's rows. It serves to choose the values of rows that are made, and never to judge.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Asked {
+    /// Its conditions as the server writes them.
+    pub text: String,
+    /// The columns of the table that it names.
+    pub columns: Vec<String>,
+}
+
 /// A table, partitioned table, view or foreign table.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct Table {
@@ -112,6 +144,13 @@ pub struct Table {
     pub uniques: Vec<Vec<String>>,
     /// Foreign keys.
     pub foreign_keys: Vec<ForeignKey>,
+    /// What the table's policies ask, and other tables' policies that read it.
+    #[serde(default)]
+    pub asks: Vec<Asked>,
+    /// The bodies of the functions that the table's policies call, and of those that policies call and that name the
+    /// table.
+    #[serde(default)]
+    pub called: Vec<String>,
     /// Role -> commands granted on the whole table, through membership and PUBLIC too.
     pub grants: BTreeMap<String, Vec<String>>,
     /// Roles with USAGE on the schema.

@@ -1,4 +1,7 @@
-//! What the contract leaves open: tables of exposed schemas without a promise, and rows that RLS does not guard.
+//! What the contract leaves open: tables of exposed schemas without a promise, roles that are no actor's, and rows that
+//! RLS does not guard.
+
+mod roles;
 
 use crate::contract::validate;
 use crate::db::session::Session;
@@ -13,8 +16,8 @@ use crate::verify::world::build::Standing;
 use crate::verify::world::{Setting, Subject, World};
 use futures::future::join_all;
 
-/// Tables that are neither promised nor exempted, exemptions of tables that are gone, and an exposure of the API that
-/// differs from the contract's.
+/// Tables that are neither promised nor exempted, exemptions of tables that are gone, roles that reach something and are
+/// no actor's, and an exposure of the API that differs from the contract's.
 pub(crate) fn findings(contract: &Contract, catalog: &Catalog) -> Vec<Finding> {
     let mut findings = Vec::new();
     for table in validate::uncovered(contract, catalog) {
@@ -43,6 +46,7 @@ pub(crate) fn findings(contract: &Contract, catalog: &Catalog) -> Vec<Finding> {
             attempts: Vec::new(),
         });
     }
+    findings.extend(roles::uncovered(contract, catalog));
     findings.extend(exposure(contract, &catalog.server));
     findings
 }

@@ -19,7 +19,7 @@ use crate::verify::persona::Persona;
 use crate::verify::world::insert::{key_condition, key_expression, sql_value};
 use crate::verify::world::rows::{Maker, Values};
 use crate::verify::world::values::value;
-use crate::verify::world::{Row, Sight, World};
+use crate::verify::world::{Row, Sight, World, WorldKind, variations};
 
 /// Adds the attempts of one family for one scene.
 type Form = fn(&Scene<'_>, &mut Plan) -> Result<(), Failure>;
@@ -144,7 +144,29 @@ pub(crate) struct Scene<'a> {
 /// # Errors
 /// Inconclusive where a row cannot be made.
 pub(crate) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
-    FORMS.iter().try_for_each(|form| form(scene, plan))
+    if !scene.persona().narrow {
+        return FORMS.iter().try_for_each(|form| form(scene, plan));
+    }
+    if scene.world.kind != WorldKind::Different {
+        return Ok(());
+    }
+    let mut every = Plan::default();
+    FORMS.iter().try_for_each(|form| form(scene, &mut every))?;
+    plan.attempts.extend(every.attempts.into_iter().filter(is_plain));
+    plan.not_run.extend(every.not_run.into_iter().filter(|not_run| not_run.what.ends_with("/bare")));
+    Ok(())
+}
+
+/// Whether it is one of the statements that are tried as every persona: read, change and delete, by key and all, and
+/// a row for another.
+fn is_plain(planned: &Planned) -> bool {
+    let form = planned.form.strip_suffix("-returning").unwrap_or(&planned.form);
+    match planned.command {
+        Command::Select => matches!(form, "all" | "key"),
+        Command::Update | Command::Delete => matches!(form, "key" | "bare"),
+        Command::Insert => form == "plain" && planned.standing != Standing::Own,
+        Command::Truncate => false,
+    }
 }
 
 impl<'a> Scene<'a> {
@@ -288,6 +310,23 @@ impl<'a> Scene<'a> {
         };
         columns.sort_by_key(|column| (!granted(column), access.columns.contains_key(&column.name)));
         columns.into_iter().find_map(|column| value(column, 999_001).map(|constant| (column, constant)))
+    }
+
+    /// The values of `column` that a check may ask for, each with a word for ids. None for key columns, whose values
+    /// must differ.
+    pub(crate) fn telling_values(&self, column: &Column) -> Vec<(String, String)> {
+        if self.table().uniques.iter().any(|columns| columns.contains(&column.name)) {
+            return Vec::new();
+        }
+        let mut told: Vec<(String, String)> = Vec::new();
+        for value in variations::to_write(self.table(), column) {
+            let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+            let word: String = value.chars().take(24).map(|c| if plain(c) { c } else { '-' }).collect();
+            let known =
+                told.iter().filter(|(known, _)| *known == word || known.starts_with(&format!("{word}~"))).count();
+            told.push((if known == 0 { word } else { format!("{word}~{}", known + 1) }, value));
+        }
+        told
     }
 
     /// `column = constant` for an UPDATE's SET.

@@ -1,5 +1,7 @@
 //! The people of the worlds: who tries, who owns the rows that are tried.
 
+mod further;
+
 use crate::db::impersonate;
 use crate::model::access::{Actor, Contract};
 use crate::model::catalog::Catalog;
@@ -24,6 +26,11 @@ pub struct Persona {
     pub has_rows: bool,
     /// Whether attempts are made as this persona; otherwise it only owns rows and shows that statements work.
     pub tries: bool,
+    /// Whether only the plainest statements are tried as this persona: it shows what a token of this kind reaches, and
+    /// not again what every form does.
+    pub narrow: bool,
+    /// Whether there is such an account; otherwise the token is of one that is nowhere (any more).
+    pub exists: bool,
     /// The statement that makes a transaction a request of this persona.
     pub become_sql: String,
 }
@@ -42,7 +49,7 @@ pub fn stable_id(name: &str) -> String {
 
 /// Everyone: each actor of the contract, and for the first that is promised rows of its own (else the first that is a
 /// person, else the first) a second account, whose rows are "other", one without rows, and a third that neither tries
-/// nor has rows: where an account can have but one, a row can still be given to it.
+/// nor has rows: where an account can have but one, a row can still be given to it; and tokens out of the ordinary.
 pub fn cast(contract: &Contract, catalog: &Catalog) -> Vec<Persona> {
     let mut personas: Vec<Persona> = Vec::new();
     let mut main_person: Option<&Actor> = None;
@@ -63,6 +70,9 @@ pub fn cast(contract: &Contract, catalog: &Catalog) -> Vec<Persona> {
         personas.push(persona(&format!("{}-without-rows", actor.name), actor, true, false, true, catalog));
         personas.push(persona(&format!("second-{}", actor.name), actor, true, true, false, catalog));
         personas.push(persona(&format!("third-{}", actor.name), actor, true, false, false, catalog));
+        let account = personas.iter().find(|persona| persona.name == actor.name && persona.uid.is_some());
+        let further = further::cast(contract, catalog, actor, account);
+        personas.extend(further);
     }
     personas
 }
@@ -72,7 +82,17 @@ fn persona(name: &str, actor: &Actor, person: bool, has_rows: bool, tries: bool,
     let claims = Value::Object(claims(name, actor, uid.as_deref())).to_string();
     let settings = catalog.role(&actor.role).map(|role| role.settings.as_slice()).unwrap_or_default();
     let become_sql = impersonate::request(&actor.role, &claims, settings);
-    Persona { name: name.to_owned(), actor: actor.clone(), uid, claims, has_rows, tries, become_sql }
+    Persona {
+        name: name.to_owned(),
+        actor: actor.clone(),
+        uid,
+        claims,
+        has_rows,
+        tries,
+        narrow: false,
+        exists: true,
+        become_sql,
+    }
 }
 
 /// The claims of a token as the authentication server issues them, and over them those of the contract.

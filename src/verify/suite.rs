@@ -3,24 +3,23 @@
 use crate::contract::validate;
 use crate::db::catalog as catalogue;
 use crate::db::session::Session;
-use crate::model::access::{Command, Contract, Standing as RowStanding};
+use crate::model::access::{Contract, Standing as RowStanding};
 use crate::model::attempt::Attempt;
 use crate::model::catalog::Catalog;
 use crate::model::failure::Failure;
 use crate::model::finding::Finding;
 use crate::model::report::{Accepted, NotRun, ProbeCount};
 use crate::verify::fitness::{fit_to_judge, is_tried, not_tried};
-use crate::verify::form::{self, Aim, Plan, Planned, Promise, Scene, Who};
 use crate::verify::judge::{Case, judge};
 use crate::verify::persona::cast;
 use crate::verify::probe::site::Site;
 use crate::verify::probe::{PROBES, Probe, Probes};
-use crate::verify::trial::{self, Observed, Stage, Trial};
-use crate::verify::world::build::{self, Standing};
-use crate::verify::world::insert::key_columns;
+use crate::verify::program::{self, Place, Program};
+use crate::verify::trial::{self, Observed, Stage};
+use crate::verify::world::build::{self, Standing, Unmade};
 use crate::verify::world::rows::{self, Maker};
 use crate::verify::world::{Setting, Subject, World, WorldKind};
-use crate::verify::{coverage, findings, repro};
+use crate::verify::{coverage, findings};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -53,7 +52,7 @@ pub struct Options {
 
 impl Options {
     /// Whether an attempt or probe of that id is asked for.
-    fn wants(&self, id: &str) -> bool {
+    pub(crate) fn wants(&self, id: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|part| id.contains(part))
     }
 
@@ -129,6 +128,7 @@ pub async fn verify(
             .collect(),
         script: None,
         probes: Probes::default(),
+        refused: BTreeSet::new(),
         elapsed: Duration::ZERO,
     };
     run.all_worlds(session, connect).await?;
@@ -162,17 +162,10 @@ struct Run<'a> {
     not_run: Vec<NotRun>,
     script: Option<String>,
     probes: Probes,
+    /// Rows, by subject and number, whose chosen values the database does not take.
+    refused: BTreeSet<(usize, usize)>,
     /// How long the attempts took.
     elapsed: Duration,
-}
-
-/// What one world's attempts need, once planned.
-struct Program {
-    planned: Vec<Planned>,
-    trials: Vec<Trial>,
-    /// For each planned attempt its own trial and its control's, as indices.
-    of_attempt: Vec<(Option<usize>, Option<usize>)>,
-    fresh: BTreeMap<usize, BTreeSet<String>>,
 }
 
 impl Run<'_> {
@@ -185,14 +178,13 @@ impl Run<'_> {
         // The session, and whether its transaction has begun.
         let mut session = Some((session, false));
         for kind in WorldKind::ALL {
-            let maker = Maker {
-                kind,
-                catalog: self.setting.catalog,
-                subjects: self.setting.subjects,
-                personas: self.setting.personas,
-            };
-            let world = rows::plan(&maker)?;
-            self.one_world(&maker, &world, &mut session, connect).await?;
+            loop {
+                let refused = self.refused.clone();
+                let maker = self.maker(kind, &refused);
+                let world = rows::plan(&maker)?;
+                let Some(row) = self.one_world(&maker, &world, &mut session, connect).await? else { break };
+                self.refused.insert(row);
+            }
         }
         self.elapsed = started.elapsed();
         self.all_probes(&mut session, connect).await?;
@@ -204,13 +196,23 @@ impl Run<'_> {
         Ok(())
     }
 
+    fn maker<'m>(&self, kind: WorldKind, refused: &'m BTreeSet<(usize, usize)>) -> Maker<'m>
+    where
+        Self: 'm,
+    {
+        let Setting { catalog, subjects, personas, .. } = self.setting;
+        Maker { kind, catalog, subjects, personas, refused }
+    }
+
+    /// Makes one world's attempts; or gives the row, by subject and number, that was there for its values' sake and
+    /// that the database does not take: the world is to be planned again without them.
     async fn one_world(
         &mut self,
         maker: &Maker<'_>,
         world: &World,
         session: &mut Option<(Session, bool)>,
         connect: &mut impl AsyncFnMut() -> Result<Session, Failure>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<(usize, usize)>, Failure> {
         let mut program: Option<Program> = None;
         let mut observed: Vec<Observed> = Vec::new();
         // Keys and standings are the same however often the world is built; what changed is told against the latest.
@@ -221,14 +223,35 @@ impl Run<'_> {
                 Some((current, begun)) if !current.is_closed() => (current, begun),
                 _ => (connect().await?, false),
             };
-            let (standing, whole) = self.stand(&current, begun, world).await?;
+            let (standing, whole) = match self.stand(&current, begun, world).await {
+                Ok(stands) => stands,
+                Err(Unmade { failure, row }) => {
+                    let row = row.and_then(|row| world.rows.get(row)).filter(|row| rows::is_varied(row));
+                    let Some(row) = row.filter(|row| !maker.refused.contains(&(row.subject, row.number))) else {
+                        return Err(failure);
+                    };
+                    *session = Some((current, true));
+                    return Ok(Some((row.subject, row.number)));
+                }
+            };
             if program.is_none() {
                 if world.kind == WorldKind::Different {
                     self.findings.extend(
                         coverage::inactive_row_security(&current, self.setting.subjects, self.setting.personas).await?,
                     );
                 }
-                program = Some(self.program(maker, world, &standing, &whole)?);
+                let place = Place {
+                    setting: self.setting,
+                    maker,
+                    world,
+                    standing: &standing,
+                    whole: &whole,
+                    truncates: !self.ground.target,
+                };
+                let mut planned = Program::plan(&place, self.options)?;
+                self.not_run.append(&mut planned.not_run);
+                self.script = planned.script.take().or(self.script.take());
+                program = Some(planned);
                 first = Some(standing.clone());
             }
             let Some(program) = &program else { break };
@@ -260,11 +283,11 @@ impl Run<'_> {
         if let (Some(program), Some(first)) = (program, first) {
             self.judge_all(world, &program, &observed, &first);
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Puts the world up behind the savepoint that attempts and probes go back to.
-    async fn stand(&self, session: &Session, begun: bool, world: &World) -> Result<(Standing, Vec<bool>), Failure> {
+    async fn stand(&self, session: &Session, begun: bool, world: &World) -> Result<(Standing, Vec<bool>), Unmade> {
         let whole = self.enter(session, begun).await?;
         let keys = build::insert_rows(session, world, self.setting.subjects).await?;
         let sights = build::sights(session, &self.setting, world, &keys, &whole).await?;
@@ -283,12 +306,8 @@ impl Run<'_> {
         if wanted.is_empty() {
             return Ok(());
         }
-        let maker = Maker {
-            kind: WorldKind::Different,
-            catalog: self.setting.catalog,
-            subjects: self.setting.subjects,
-            personas: self.setting.personas,
-        };
+        let refused = self.refused.clone();
+        let maker = self.maker(WorldKind::Different, &refused);
         let world = rows::plan(&maker)?;
         let mut left = wanted.into_iter().peekable();
         let mut lives = LIVES;
@@ -297,7 +316,7 @@ impl Run<'_> {
                 Some((current, begun)) if !current.is_closed() => (current, begun),
                 _ => (connect().await?, false),
             };
-            let (standing, whole) = self.stand(&current, begun, &world).await?;
+            let (standing, whole) = self.stand(&current, begun, &world).await.map_err(|unmade| unmade.failure)?;
             let site = Site {
                 session: &current,
                 setting: self.setting,
@@ -351,110 +370,11 @@ impl Run<'_> {
         Ok(whole)
     }
 
-    fn program(
-        &mut self,
-        maker: &Maker<'_>,
-        world: &World,
-        standing: &Standing,
-        whole: &[bool],
-    ) -> Result<Program, Failure> {
-        let mut plan = Plan::default();
-        for (subject, &whole) in whole.iter().enumerate() {
-            for persona in (0..self.setting.personas.len()).filter(|&index| self.setting.personas[index].tries) {
-                let scene = Scene {
-                    contract: self.setting.contract,
-                    maker,
-                    world,
-                    keys: &standing.keys,
-                    sights: &standing.sights[subject],
-                    subject,
-                    persona,
-                    whole,
-                    truncates: !self.ground.target,
-                };
-                form::plan(&scene, &mut plan)?;
-            }
-        }
-        if world.kind == WorldKind::Different {
-            plan.not_run.extend(coverage::without_rows(&self.setting, world, standing));
-        }
-        if let Some(asked) = &self.options.repro {
-            let planned = plan.attempts.iter().find(|planned| self.id(planned) == *asked);
-            self.script = planned
-                .map(|planned| {
-                    let persona = &self.setting.personas[planned.persona];
-                    let step = repro::Step {
-                        who: persona.name.clone(),
-                        become_sql: Some(format!("SET LOCAL row_security = on; {}", persona.become_sql)),
-                        sql: planned.sql.clone(),
-                    };
-                    repro::script(asked, &[step], world, self.setting.subjects)
-                })
-                .or(self.script.take());
-        }
-        plan.attempts.retain(|planned| self.options.wants(&self.id(planned)));
-        plan.not_run.retain(|not_run| self.options.wants(&not_run.what));
-        self.not_run.extend(plan.not_run);
-        let mut program =
-            Program { planned: plan.attempts, trials: Vec::new(), of_attempt: Vec::new(), fresh: BTreeMap::new() };
-        let mut known: BTreeMap<Trial, usize> = BTreeMap::new();
-        for planned in &program.planned {
-            let mut index_of = |who: Who, sql: &str, to: usize| {
-                let reads_back = (planned.command != Command::Select).then_some((planned.subject, to));
-                let trial = Trial { who, sql: sql.to_owned(), reads_back };
-                *known.entry(trial.clone()).or_insert_with(|| {
-                    program.trials.push(trial);
-                    program.trials.len() - 1
-                })
-            };
-            let own = (planned.aim != Aim::Rights)
-                .then(|| index_of(Who::Persona(planned.persona), &planned.sql, planned.persona));
-            let control = planned.control.as_ref();
-            let control = control.map(|control| {
-                // To whom the rows then stand matters only where that decides the promise; else one run serves all.
-                let (who, to) = match control.who {
-                    Who::Persona(owner) => (control.who, owner),
-                    Who::Privileged(_) if planned.promise != Promise::ByControl => (Who::Privileged(0), 0),
-                    Who::Privileged(claims) => (control.who, claims),
-                };
-                index_of(who, control.sql.as_ref().unwrap_or(&planned.sql), to)
-            });
-            program.of_attempt.push((own, control));
-        }
-        for (index, subject) in self.setting.subjects.iter().enumerate().filter(|(index, _)| !whole[*index]) {
-            // Only on tables too large to be read whole: the keys that attempts insert under.
-            let columns = key_columns(&subject.table);
-            if let [_single] = columns.as_slice() {
-                let keys = program.fresh.entry(index).or_default();
-                let names = ["plain", "owner-omitted", "no-owner", "orphan-parent", "free key"].map(str::to_owned);
-                let last = world.rows.iter().map(|row| row.number).max().unwrap_or_default();
-                let parents = (2..=last).map(|number| format!("plain-{number}"));
-                let foreign = maker.paths(index).iter().map(|path| format!("foreign-{}", path.column()));
-                for name in names.into_iter().chain(parents).chain(foreign) {
-                    let values = maker.fresh(index, None, BTreeMap::new(), &name, world)?;
-                    keys.extend(columns.iter().filter_map(|column| values.get(column).cloned().flatten()));
-                }
-            }
-        }
-        Ok(program)
-    }
-
-    fn id(&self, planned: &Planned) -> String {
-        format!(
-            "{}/{}/{}/{}/{}",
-            self.setting.subjects[planned.subject].access.table,
-            self.setting.personas[planned.persona].name,
-            planned.standing,
-            planned.command,
-            planned.form
-        )
-    }
-
     /// What was planned and could not be made any more.
     fn give_up(&mut self, program: &Program, made: usize) {
         for (planned, (own, _)) in program.planned.iter().zip(&program.of_attempt) {
             if own.is_some_and(|index| index >= made) {
-                let what = self.id(planned);
+                let what = program::id(&self.setting, planned);
                 self.not_run.push(NotRun { what, why: "the connection was lost".to_owned() });
             }
         }

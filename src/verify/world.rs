@@ -1,10 +1,12 @@
 //! The rows that attempts are made on, planned from the contract and the catalogue; never from the policies.
 
 pub(crate) mod build;
+mod constants;
 pub(crate) mod insert;
 mod order;
 pub(crate) mod rows;
 pub(crate) mod values;
+pub(crate) mod variations;
 
 use crate::model::access::{Contract, Standing, TableAccess};
 use crate::model::catalog::{Catalog, Table};

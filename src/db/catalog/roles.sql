@@ -1,4 +1,14 @@
--- Every role that is not PostgreSQL's own, as one JSON array. $2: the roles whose settings a request starts with.
+-- Every role that is not PostgreSQL's own, or that authenticator can assume, as one JSON array. $1: the exposed
+-- schemas. $2: the contract's roles, whose settings a request starts with.
+with api as (
+    select oid from pg_roles where rolname = 'authenticator' and not rolsuper
+),
+exposed as (
+    select c.oid, c.relname, c.relowner, n.nspname, n.oid as schema, n.nspowner
+    from pg_class c
+    join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = any ($1) and c.relkind in ('r', 'p', 'v', 'm', 'f')
+)
 select coalesce(json_agg(json_build_object(
     'name', r.rolname,
     'superuser', r.rolsuper,
@@ -14,7 +24,34 @@ select coalesce(json_agg(json_build_object(
         where d.setrole = r.oid
           and d.setdatabase in (0, (select oid from pg_database where datname = current_database()))
           and coalesce(p.context = 'user', true)
-    ), '[]'::json) else '[]'::json end
+    ), '[]'::json) else '[]'::json end,
+    'assumed_by_api', coalesce(api.assumes, false),
+    -- Of roles that a client can be and that no actor is. Who runs migrations or the platform is trusted, unless a
+    -- request can become it.
+    'reaches', case when r.rolname = any ($2) or not (
+        coalesce(api.assumes, false)
+        or r.rolcanlogin
+            and not r.rolsuper
+            and r.rolname <> current_user
+            and not exists (select from exposed where r.oid in (relowner, nspowner))
+            and r.rolname not like 'supabase\_%'
+            and r.rolname not in ('postgres', 'pgbouncer', 'dashboard_user')
+    ) then '[]'::json else coalesce((
+        select json_agg(json_build_object('schema', e.nspname, 'table', e.relname, 'commands', may.commands)
+                        order by e.nspname, e.relname)
+        from exposed e
+        cross join lateral (
+            select json_agg(lower(p.privilege)) as commands
+            from unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) p(privilege)
+            where has_table_privilege(r.oid, e.oid, p.privilege)
+               or p.privilege in ('SELECT', 'INSERT', 'UPDATE', 'REFERENCES')
+                  and has_any_column_privilege(r.oid, e.oid, p.privilege)
+        ) may
+        where may.commands is not null and has_schema_privilege(r.oid, e.schema, 'USAGE')
+    ), '[]'::json) end
 ) order by r.rolname), '[]'::json)::text
 from pg_roles r
-where r.rolname not like 'pg\_%'
+left join lateral (
+    select bool_or(pg_has_role(api.oid, r.oid, 'MEMBER')) as assumes from api
+) api on true
+where r.rolname not like 'pg\_%' or api.assumes

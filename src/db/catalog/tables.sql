@@ -13,6 +13,23 @@ with recursive reached(oid) as (
 ),
 asked as (
     select oid, rolname from pg_roles where rolname = any ($2)
+),
+-- What each policy asks, and which relations and functions it names.
+asks as (
+    select p.oid, p.polrelid,
+           concat_ws(' ', pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)) as text
+    from pg_policy p
+),
+-- The functions that policies call, but for the platform's, with the policies' tables.
+called as (
+    select f.oid, array_agg(distinct asks.polrelid) as relations,
+           coalesce(pg_get_function_sqlbody(f.oid), f.prosrc) as text
+    from asks
+    join pg_depend d on d.classid = 'pg_policy'::regclass and d.objid = asks.oid and d.refclassid = 'pg_proc'::regclass
+    join pg_proc f on f.oid = d.refobjid
+    join pg_namespace n on n.oid = f.pronamespace
+    where n.nspname not in ('auth', 'pg_catalog')
+    group by f.oid
 )
 select coalesce(json_agg(json_build_object(
     'schema', n.nspname,
@@ -91,6 +108,23 @@ select coalesce(json_agg(json_build_object(
         join pg_class tc on tc.oid = k.confrelid
         join pg_namespace tn on tn.oid = tc.relnamespace
         where k.conrelid = c.oid and k.contype = 'f'
+    ), '[]'::json),
+    'asks', coalesce((
+        select json_agg(json_build_object('text', asks.text, 'columns', named.columns) order by asks.oid)
+        from asks
+        cross join lateral (
+            select coalesce(json_agg(distinct a.attname) filter (where a.attname is not null), '[]'::json) as columns, count(*) as times
+            from pg_depend d
+            left join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid and d.refobjsubid > 0
+            where d.classid = 'pg_policy'::regclass and d.objid = asks.oid
+              and d.refclassid = 'pg_class'::regclass and d.refobjid = c.oid
+        ) named
+        where asks.polrelid = c.oid or named.times > 0
+    ), '[]'::json),
+    'called', coalesce((
+        select json_agg(called.text order by called.oid)
+        from called
+        where c.oid = any (called.relations) or position(lower(c.relname) in lower(called.text)) > 0
     ), '[]'::json),
     'grants', (
         select coalesce(json_object_agg(g.rolname, g.commands), '{}'::json)

@@ -95,27 +95,24 @@ fn others(scene: &Scene<'_>, plan: &mut Plan, other: usize, foreign: &Values) ->
     Ok(())
 }
 
-/// Another's row with each label of each enum, and with true and false: a check may let in what has one of them.
+/// Another's row with each label of each enum, with true and false, and with what policies compare a column with: a
+/// check may let in what has one of them.
 fn labelled(scene: &Scene<'_>, plan: &mut Plan, other: usize, foreign: &Values) -> Result<(), Failure> {
     if scene.world.kind != WorldKind::Different {
         return Ok(());
     }
     let row = scene.maker.fresh(scene.subject, Some(other), foreign.clone(), "plain", scene.world)?;
     let row = scene.client_values(row, foreign);
-    for column in scene.table().columns.iter().filter(|column| !column.is_array && !foreign.contains_key(&column.name))
-    {
-        let labels = if column.base_type == "bool" {
-            vec!["true".to_owned(), "false".to_owned()]
-        } else {
-            column.enum_labels.clone()
-        };
-        // The one that the plain form has is told of there.
-        for label in
-            labels.into_iter().filter(|label| row.get(&column.name).is_some_and(|has| has.as_ref() != Some(label)))
-        {
-            let form = format!("plain-{}-{label}", column.name);
+    let columns = scene.table().columns.iter();
+    for column in columns.filter(|column| !foreign.contains_key(&column.name) && row.contains_key(&column.name)) {
+        for (word, value) in scene.telling_values(column) {
+            // The one that the plain form has is told of there.
+            if row.get(&column.name).is_some_and(|has| has.as_ref() == Some(&value)) {
+                continue;
+            }
+            let form = format!("plain-{}-{word}", column.name);
             let mut values = row.clone();
-            values.insert(column.name.clone(), Some(label));
+            values.insert(column.name.clone(), Some(value));
             let promise = scene.promise(Standing::Other, &[Command::Insert]);
             push(scene, plan, Standing::Other, &form, &values, promise, control_of(scene, other), None);
         }

@@ -7,8 +7,8 @@ use crate::model::attempt::Outcome;
 use crate::model::catalog::ForeignKey;
 use crate::model::failure::Failure;
 use crate::model::report::NotRun;
-use crate::verify::world::Row;
 use crate::verify::world::rows::Values;
+use crate::verify::world::{Row, WorldKind, variations};
 
 pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
     for (standing, rows) in scene.standings() {
@@ -65,6 +65,7 @@ fn moves(scene: &Scene<'_>, plan: &mut Plan, rows: &[(&Row, &str)]) {
             if !matches!(scene.ownership(), Ownership::Any(_)) {
                 let bare = format!("{verb}-bare{suffix}");
                 assign(scene, plan, Standing::Own, &bare, &hold, None, rows, privileged, None);
+                labelled(scene, plan, &bare, &hold, rows);
             }
         }
         let refused = scene.table().column(path.column()).is_some_and(|column| column.not_null);
@@ -85,6 +86,30 @@ fn moves(scene: &Scene<'_>, plan: &mut Plan, rows: &[(&Row, &str)]) {
         if bare {
             let form = format!("disown-bare{suffix}");
             assign(scene, plan, Standing::Own, &form, &nobody, None, rows, privileged, None);
+        }
+    }
+}
+
+/// One's own rows given away together with a value that a policy names: the check may let go what has it.
+fn labelled(scene: &Scene<'_>, plan: &mut Plan, bare: &str, hold: &Values, rows: &[(&Row, &str)]) {
+    if scene.world.kind != WorldKind::Different || !scene.whole {
+        return;
+    }
+    let rules = &scene.maker.subjects[scene.subject].access.columns;
+    let named = scene.table().columns.iter().filter(|column| {
+        variations::is_named(scene.table(), column)
+            && !column.generated
+            && !column.identity_always
+            && !hold.contains_key(&column.name)
+            && !rules.contains_key(&column.name)
+            && !scene.paths().iter().any(|path| path.column() == column.name)
+    });
+    for column in named {
+        for (word, value) in scene.telling_values(column) {
+            let mut set = hold.clone();
+            set.insert(column.name.clone(), Some(value));
+            let form = format!("{bare}-{}-{word}", column.name);
+            assign(scene, plan, Standing::Own, &form, &set, None, rows, Who::Privileged(scene.persona), None);
         }
     }
 }

@@ -66,6 +66,8 @@ impl Bench {
             claims: "{}".to_owned(),
             has_rows: true,
             tries: true,
+            narrow: false,
+            exists: true,
             become_sql: String::new(),
         };
         let promised = standing == Standing::Own;

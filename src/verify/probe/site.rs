@@ -12,7 +12,7 @@ use crate::verify::persona::Persona;
 use crate::verify::repro;
 use crate::verify::world::build::Standing;
 use crate::verify::world::rows::Maker;
-use crate::verify::world::{Setting, Subject, World};
+use crate::verify::world::{Row, Setting, Subject, World};
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
@@ -34,6 +34,11 @@ impl Step {
     /// As that persona.
     pub(crate) fn by(persona: usize, sql: impl Into<String>) -> Self {
         Self { who: Who::Persona(persona), sql: sql.into() }
+    }
+
+    /// As the session's own role, which bypasses RLS, with the claims of that persona.
+    pub(crate) fn privileged(claims_of: usize, sql: impl Into<String>) -> Self {
+        Self { who: Who::Privileged(claims_of), sql: sql.into() }
     }
 }
 
@@ -57,10 +62,16 @@ pub(crate) struct Site<'a> {
 }
 
 impl<'a> Site<'a> {
-    /// Those who try and are not trusted: indices of personas.
+    /// The server's major version: 15 to 18.
+    pub(crate) fn major(&self) -> u32 {
+        self.setting.catalog.server.version_num / 10_000
+    }
+
+    /// Those who try and are not trusted, but for tokens out of the ordinary: indices of personas.
     pub(crate) fn knockers(&self) -> impl Iterator<Item = usize> + use<'a> {
         let personas = self.setting.personas;
-        (0..personas.len()).filter(|&index| personas[index].tries && !personas[index].actor.bypasses_rls)
+        let knocks = |persona: &Persona| persona.tries && !persona.narrow && !persona.actor.bypasses_rls;
+        (0..personas.len()).filter(move |&index| knocks(&personas[index]))
     }
 
     /// One persona that tries for each database role of those who are not trusted.

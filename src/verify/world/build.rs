@@ -22,15 +22,25 @@ pub(crate) struct Standing {
     pub(crate) sights: Vec<Vec<Sight>>,
 }
 
+/// Why a world could not be put up.
+#[derive(Debug)]
+pub(crate) struct Unmade {
+    pub(crate) failure: Failure,
+    /// The row that the database did not take, by its place in the world; `None` where it was something else.
+    pub(crate) row: Option<usize>,
+}
+
+impl From<Failure> for Unmade {
+    fn from(failure: Failure) -> Self {
+        Self { failure, row: None }
+    }
+}
+
 /// Inserts the rows, as the session's own role.
 ///
 /// # Errors
 /// Inconclusive, naming the table and the constraint, where the database does not take a row.
-pub(crate) async fn insert_rows(
-    session: &Session,
-    world: &World,
-    subjects: &[Subject],
-) -> Result<Vec<String>, Failure> {
+pub(crate) async fn insert_rows(session: &Session, world: &World, subjects: &[Subject]) -> Result<Vec<String>, Unmade> {
     if !world.support.is_empty() {
         session
             .batch(&world.support.join("; "))
@@ -47,9 +57,12 @@ pub(crate) async fn insert_rows(
         .collect();
     let results = join_all(statements.iter().map(|sql| session.statement(sql))).await;
     let mut keys = Vec::with_capacity(results.len());
-    for (row, result) in world.rows.iter().zip(results) {
+    for (place, (row, result)) in world.rows.iter().zip(results).enumerate() {
         let table = &subjects[row.subject].access.table;
-        let result = result.map_err(|error| refused(&error, &table.to_string()))?;
+        let result = result.map_err(|error| Unmade {
+            row: (!error.is_connection()).then_some(place),
+            failure: refused(&error, &table.to_string()),
+        })?;
         let key = result.keys.into_iter().next().flatten().ok_or_else(|| {
             Failure::new(
                 FailureKind::Inconclusive,

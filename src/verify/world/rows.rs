@@ -3,7 +3,7 @@
 use super::insert::{insert, key_columns};
 use super::order::{in_order, subject_of};
 use super::values::{unique_value, value};
-use super::{Row, Subject, World, WorldKind};
+use super::{Row, Subject, World, WorldKind, variations};
 use crate::model::access::{OwnerPath, Ownership, TableName};
 use crate::model::catalog::{Catalog, Column, ForeignKey, Table};
 use crate::model::failure::{Failure, FailureKind};
@@ -23,6 +23,14 @@ pub(crate) struct Maker<'a> {
     pub(crate) catalog: &'a Catalog,
     pub(crate) subjects: &'a [Subject],
     pub(crate) personas: &'a [Persona],
+    /// Rows that exist for their values' sake and whose values the database did not take, as subject and number: they
+    /// have ordinary ones.
+    pub(crate) refused: &'a BTreeSet<(usize, usize)>,
+}
+
+/// Whether a row is there for its values' sake, so that the world does without those where the database refuses them.
+pub(crate) fn is_varied(row: &Row) -> bool {
+    row.number > ROWS_EACH
 }
 
 /// Plans the world.
@@ -147,7 +155,7 @@ impl Maker<'_> {
     fn wanted(&self, subject: usize, world: &World) -> Vec<(Option<usize>, usize, Hold)> {
         let paths = self.paths(subject);
         let holders: Vec<usize> = (0..self.personas.len()).filter(|&index| self.personas[index].has_rows).collect();
-        let labels = self.rows_for_labels(subject);
+        let varied = self.variations(subject).len();
         let mut wanted = Vec::new();
         if paths.is_empty() {
             if self.subjects[subject].access.ownership == Ownership::None {
@@ -156,8 +164,9 @@ impl Maker<'_> {
                     .subjects
                     .iter()
                     .any(|other| other.table.foreign_keys.iter().any(|key| key.target() == self.table(subject).name()));
-                let all = if referred { self.personas.len() * ROWS_EACH + 1 } else { ROWS_EACH };
-                wanted.extend((1..=all.max(ROWS_EACH + labels)).map(|number| (None, number, Hold::new())));
+                let last = holders.iter().max().map_or(0, |last| last + 1);
+                let all = if referred { last * ROWS_EACH + 1 } else { ROWS_EACH };
+                wanted.extend((1..=all.max(ROWS_EACH + varied)).map(|number| (None, number, Hold::new())));
             } else {
                 wanted.extend(
                     holders.iter().flat_map(|&holder| (1..=ROWS_EACH).map(move |n| (Some(holder), n, Hold::new()))),
@@ -169,13 +178,13 @@ impl Maker<'_> {
         let crossed: Vec<usize> = if paths.len() > 1 { self.main_pair(&holders) } else { Vec::new() };
         for &holder in &holders {
             // The account that only owns: its rows are another's to everyone who tries.
-            let labels = if self.personas[holder].tries { 0 } else { labels };
+            let varied = if self.personas[holder].tries { 0 } else { varied };
             let most = if self.one_each(subject) {
                 1
             } else if self.few_pairs(subject) {
                 ROWS_EACH - 1
             } else {
-                ROWS_EACH + labels
+                ROWS_EACH + varied
             };
             for number in 1..=most {
                 if number == ROWS_EACH && crossed.contains(&holder) {
@@ -208,20 +217,23 @@ impl Maker<'_> {
         wanted
     }
 
-    /// How many more rows it takes until another's row has each label of each enum: those of the first world do, unless
-    /// a unique index leaves no room for them.
-    fn rows_for_labels(&self, subject: usize) -> usize {
+    /// The values of the rows that are there for their values' sake: in the first world, unless a unique index leaves no
+    /// room for them.
+    fn variations(&self, subject: usize) -> Vec<Values> {
         let table = self.table(subject);
-        let narrow = |name: &String| {
+        let refers = |name: &String| {
             table.foreign_keys.iter().any(|key| key.columns.contains(name))
                 || self.paths(subject).iter().any(|path| path.column() == name)
+        };
+        let narrow = |name: &String| {
+            refers(name)
                 || table.column(name).is_some_and(|column| !column.enum_labels.is_empty() || column.base_type == "bool")
         };
         if self.kind != WorldKind::Different || table.uniques.iter().any(|columns| columns.iter().all(narrow)) {
-            return 0;
+            return Vec::new();
         }
-        let labels = table.columns.iter().map(|column| column.enum_labels.len());
-        labels.max().unwrap_or_default()
+        let unique = |name: &String| table.uniques.iter().any(|columns| columns.contains(name));
+        variations::rows(table, |column| !refers(&column.name) && !unique(&column.name))
     }
 
     /// The first account that tries, and the one that only owns.
@@ -266,7 +278,9 @@ impl Maker<'_> {
             let OwnerPath::Column(column) = path else { continue };
             let keys = self.table(subject).foreign_keys.iter();
             for key in keys.filter(|key| key.columns.len() == 1 && key.columns[0] == *column) {
-                for uid in self.personas.iter().filter_map(|persona| persona.uid.clone()) {
+                for uid in
+                    self.personas.iter().filter(|persona| persona.exists).filter_map(|persona| persona.uid.clone())
+                {
                     let values = BTreeMap::from([(key.target_columns[0].clone(), Some(uid))]);
                     world.support.extend(self.support(&key.target(), values, supported)?);
                 }
@@ -307,12 +321,18 @@ impl Maker<'_> {
             table.columns.iter().find(free).map(|column| column.name.clone())
         });
         let telling = telling.flatten();
+        let varied = (number > ROWS_EACH && !self.refused.contains(&(subject, number)))
+            .then(|| self.variations(subject).into_iter().nth(number - ROWS_EACH - 1))
+            .flatten()
+            .unwrap_or_default();
         for column in &table.columns {
             if column.generated || values.contains_key(&column.name) {
                 continue;
             }
             let made = if telling.as_ref() == Some(&column.name) {
                 value(column, ordinal)
+            } else if let Some(varied) = varied.get(&column.name) {
+                varied.clone()
             } else {
                 self.column_value(table, column, number, name, ordinal)?
             };
@@ -355,9 +375,7 @@ impl Maker<'_> {
             if number == 2 && !column.not_null {
                 return Ok(None);
             }
-            // The rows that are there for the labels' sake have them in turn.
-            let in_turn = (!column.enum_labels.is_empty() && number > ROWS_EACH).then(|| number - ROWS_EACH - 1);
-            value(column, in_turn.unwrap_or(ordinal))
+            value(column, ordinal)
         } else {
             value(column, 1)
         };

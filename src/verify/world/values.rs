@@ -7,11 +7,13 @@ use crate::verify::persona::stable_id;
 /// as far as the type has them. `None` where the type is not known here.
 pub(crate) fn value(column: &Column, seed: usize) -> Option<String> {
     let element = scalar(column, seed)?;
-    if column.is_array {
-        let quoted = element.replace('\\', "\\\\").replace('"', "\\\"");
-        return Some(format!("{{\"{quoted}\"}}"));
-    }
-    Some(element)
+    Some(if column.is_array { as_element(&element) } else { element })
+}
+
+/// An array of that one element, as the server's input text.
+pub(crate) fn as_element(element: &str) -> String {
+    let quoted = element.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("{{\"{quoted}\"}}")
 }
 
 fn scalar(column: &Column, seed: usize) -> Option<String> {

@@ -1,0 +1,146 @@
+//! What is made in one world: the attempts that are asked for, and the trials that they and their controls come to.
+
+use crate::model::access::Command;
+use crate::model::failure::Failure;
+use crate::model::report::NotRun;
+use crate::verify::form::{self, Aim, Plan, Planned, Promise, Scene, Who};
+use crate::verify::suite::Options;
+use crate::verify::trial::Trial;
+use crate::verify::world::build::Standing;
+use crate::verify::world::insert::key_columns;
+use crate::verify::world::rows::Maker;
+use crate::verify::world::{Setting, World, WorldKind};
+use crate::verify::{coverage, repro};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What one world's attempts need, once planned.
+#[derive(Debug, Default)]
+pub(crate) struct Program {
+    pub(crate) planned: Vec<Planned>,
+    pub(crate) trials: Vec<Trial>,
+    /// For each planned attempt its own trial and its control's, as indices.
+    pub(crate) of_attempt: Vec<(Option<usize>, Option<usize>)>,
+    /// Subject -> keys that attempts insert under, for tables too large to be read whole.
+    pub(crate) fresh: BTreeMap<usize, BTreeSet<String>>,
+    /// What was asked for and can't be made.
+    pub(crate) not_run: Vec<NotRun>,
+    /// The psql script of the attempt whose script is asked for, where it is this world's.
+    pub(crate) script: Option<String>,
+}
+
+/// The one world that a program is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) setting: Setting<'a>,
+    pub(crate) maker: &'a Maker<'a>,
+    pub(crate) world: &'a World,
+    pub(crate) standing: &'a Standing,
+    /// For each subject whether it is read as a whole.
+    pub(crate) whole: &'a [bool],
+    /// Whether TRUNCATE may be run.
+    pub(crate) truncates: bool,
+}
+
+/// An attempt's id: stable, readable, and made of the report's words.
+pub(crate) fn id(setting: &Setting<'_>, planned: &Planned) -> String {
+    let table = &setting.subjects[planned.subject].access.table;
+    let persona = &setting.personas[planned.persona].name;
+    format!("{table}/{persona}/{}/{}/{}", planned.standing, planned.command, planned.form)
+}
+
+impl Program {
+    /// Plans.
+    ///
+    /// # Errors
+    /// Inconclusive where a row cannot be made.
+    pub(crate) fn plan(place: &Place<'_>, options: &Options) -> Result<Self, Failure> {
+        let Place { setting, maker, world, standing, .. } = *place;
+        let mut plan = Plan::default();
+        for (subject, &whole) in place.whole.iter().enumerate() {
+            for persona in (0..setting.personas.len()).filter(|&index| setting.personas[index].tries) {
+                let scene = Scene {
+                    contract: setting.contract,
+                    maker,
+                    world,
+                    keys: &standing.keys,
+                    sights: &standing.sights[subject],
+                    subject,
+                    persona,
+                    whole,
+                    truncates: place.truncates,
+                };
+                form::plan(&scene, &mut plan)?;
+            }
+        }
+        if world.kind == WorldKind::Different {
+            plan.not_run.extend(coverage::without_rows(&setting, world, standing));
+        }
+        let asked = |planned: &&Planned| options.repro.as_ref().is_some_and(|asked| id(&setting, planned) == *asked);
+        let script = plan.attempts.iter().find(asked).map(|planned| script(place, planned));
+        plan.attempts.retain(|planned| options.wants(&id(&setting, planned)));
+        plan.not_run.retain(|not_run| options.wants(&not_run.what));
+        let mut program = Self { planned: plan.attempts, not_run: plan.not_run, script, ..Self::default() };
+        program.make_trials();
+        program.name_fresh_keys(place)?;
+        Ok(program)
+    }
+
+    /// One trial for each statement and who runs it, however many attempts it is for.
+    fn make_trials(&mut self) {
+        let mut known: BTreeMap<Trial, usize> = BTreeMap::new();
+        for planned in &self.planned {
+            let mut index_of = |who: Who, sql: &str, to: usize| {
+                let reads_back = (planned.command != Command::Select).then_some((planned.subject, to));
+                let trial = Trial { who, sql: sql.to_owned(), reads_back };
+                *known.entry(trial.clone()).or_insert_with(|| {
+                    self.trials.push(trial);
+                    self.trials.len() - 1
+                })
+            };
+            let own = (planned.aim != Aim::Rights)
+                .then(|| index_of(Who::Persona(planned.persona), &planned.sql, planned.persona));
+            let control = planned.control.as_ref();
+            let control = control.map(|control| {
+                // To whom the rows then stand matters only where that decides the promise; else one run serves all.
+                let (who, to) = match control.who {
+                    Who::Persona(owner) => (control.who, owner),
+                    Who::Privileged(_) if planned.promise != Promise::ByControl => (Who::Privileged(0), 0),
+                    Who::Privileged(claims) => (control.who, claims),
+                };
+                index_of(who, control.sql.as_ref().unwrap_or(&planned.sql), to)
+            });
+            self.of_attempt.push((own, control));
+        }
+    }
+
+    /// Only on tables too large to be read whole: the keys that attempts insert under.
+    fn name_fresh_keys(&mut self, place: &Place<'_>) -> Result<(), Failure> {
+        let Place { setting, maker, world, .. } = *place;
+        for (index, subject) in setting.subjects.iter().enumerate().filter(|(index, _)| !place.whole[*index]) {
+            let columns = key_columns(&subject.table);
+            if let [_single] = columns.as_slice() {
+                let keys = self.fresh.entry(index).or_default();
+                let names = ["plain", "owner-omitted", "no-owner", "orphan-parent", "free key"].map(str::to_owned);
+                let last = world.rows.iter().map(|row| row.number).max().unwrap_or_default();
+                let parents = (2..=last).map(|number| format!("plain-{number}"));
+                let foreign = maker.paths(index).iter().map(|path| format!("foreign-{}", path.column()));
+                for name in names.into_iter().chain(parents).chain(foreign) {
+                    let values = maker.fresh(index, None, BTreeMap::new(), &name, world)?;
+                    keys.extend(columns.iter().filter_map(|column| values.get(column).cloned().flatten()));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The psql script of one attempt.
+fn script(place: &Place<'_>, planned: &Planned) -> String {
+    let persona = &place.setting.personas[planned.persona];
+    let step = repro::Step {
+        who: persona.name.clone(),
+        become_sql: Some(format!("SET LOCAL row_security = on; {}", persona.become_sql)),
+        sql: planned.sql.clone(),
+    };
+    repro::script(&id(&place.setting, planned), &[step], place.world, place.setting.subjects)
+}
