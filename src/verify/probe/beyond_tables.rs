@@ -1,9 +1,9 @@
 //! What stands beside the application's tables: accounts, secrets, scheduled jobs, requests to other servers, queues,
 //! other servers' passwords, Realtime's channels. What is there is tried, or judged by right, or listed as not tried.
 
-use super::Probed;
 use super::rights::{Held, Told, describe};
 use super::site::{Site, Step};
+use super::{Fault, Probe, Probed};
 use crate::db::quote::{literal, readable_identifier, table as quote_table};
 use crate::db::sqlstate;
 use crate::model::access::TableName;
@@ -11,6 +11,14 @@ use crate::model::failure::Failure;
 use crate::model::finding::Reach;
 use crate::model::report::{Accepted, NotRun};
 use serde::Deserialize;
+
+pub(super) const PROBE: Probe = Probe {
+    name: "beyond-tables",
+    about: "accounts, secrets, jobs, queues, other servers' passwords and Realtime's channels are open to nobody",
+    fault: Fault::Schema,
+    plants: false,
+    run: |site| Box::pin(run(site)),
+};
 
 /// What `beyond_tables.sql` tells.
 #[derive(Debug, Deserialize)]
@@ -46,7 +54,7 @@ struct Function {
     roles: Vec<String>,
 }
 
-pub(super) async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
+async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let beyond: Beyond = site.catalogue(include_str!("beyond_tables.sql")).await?;
     let mut probed = Probed { tried: beyond.there.len(), ..Probed::default() };
     probed.holes.extend(beyond.relations.iter().map(|relation| relation.told().hole()));

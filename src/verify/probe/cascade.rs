@@ -2,7 +2,7 @@
 //! with it.
 
 use super::site::{Results, Site, Step};
-use super::{Hole, Probed};
+use super::{Fault, Hole, Probe, Probed};
 use crate::contract::reference;
 use crate::db::quote::readable_identifier;
 use crate::db::sqlstate;
@@ -17,6 +17,14 @@ use crate::verify::world::rows::Values;
 use crate::verify::world::{Row, parse_standing};
 use serde::Deserialize;
 use std::collections::BTreeSet;
+
+pub(super) const PROBE: Probe = Probe {
+    name: "cascade",
+    about: "who deletes or changes a row of their own deletes and changes no row of another's with it",
+    fault: Fault::Schema,
+    plants: false,
+    run: |site| Box::pin(run(site)),
+};
 
 /// How many keys in a row are followed from a child upward.
 const DEPTH: usize = 5;
@@ -49,7 +57,7 @@ struct Trial {
     steps: Vec<Step>,
 }
 
-pub(super) async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
+async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let actions: Vec<Action> = site.catalogue(include_str!("cascade.sql")).await?;
     let mut trials = Vec::new();
     for child in 0..site.subjects().len() {

@@ -1,14 +1,22 @@
 //! A cursor keeps the sight of who opened it, whoever reads on: a channel of PostgreSQL that no schema closes.
 
 use super::site::{Site, Step};
-use super::{Hole, Probed};
+use super::{Fault, Hole, Probe, Probed};
 use crate::db::sqlstate;
 use crate::model::access::{Command, Standing};
 use crate::model::failure::Failure;
 use crate::model::finding::{Finding, Reach};
 use crate::model::report::NotRun;
 
-pub(super) async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
+pub(super) const PROBE: Probe = Probe {
+    name: "cursor-across-actors",
+    about: "a cursor opened by one actor shows another in the same session nothing; no schema can see to that",
+    fault: Fault::Server,
+    plants: false,
+    run: |site| Box::pin(run(site)),
+};
+
+async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let mut probed = Probed::default();
     let Some(steps) = script(site) else { return Ok(probed) };
     probed.tried = 1;

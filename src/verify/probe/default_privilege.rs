@@ -1,15 +1,23 @@
 //! Default privileges open tables that nobody has made yet. Those that Supabase sets itself, in schema public, are
 //! accepted by rule: the contract's coverage names each table that comes to be there.
 
-use super::Probed;
 use super::rights::Told;
 use super::site::Site;
+use super::{Fault, Probe, Probed};
 use crate::db::quote::readable_identifier;
 use crate::model::failure::Failure;
 use crate::model::finding::Reach;
 use crate::model::report::Accepted;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+
+pub(super) const PROBE: Probe = Probe {
+    name: "default-privilege",
+    about: "no default privileges open tables, sequences or functions that are still to be made",
+    fault: Fault::Schema,
+    plants: false,
+    run: |site| Box::pin(run(site)),
+};
 
 /// What one role gets on one kind of one maker's new objects.
 #[derive(Debug, Deserialize)]
@@ -61,7 +69,7 @@ impl Entry {
     }
 }
 
-pub(super) async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
+async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let entries: Vec<Entry> = site.catalogue(include_str!("default_privilege.sql")).await?;
     let mut probed = Probed { tried: site.setting.contract.schemas.len(), ..Probed::default() };
     let mut groups: BTreeMap<String, Vec<Entry>> = BTreeMap::new();

@@ -4,13 +4,21 @@
 use super::effects::{Effect, Looks, effects};
 use super::functions::{Function, Secrets, functions};
 use super::site::{Results, Site, Step};
-use super::{Hole, Probed};
+use super::{Fault, Hole, Probe, Probed};
 use crate::db::sqlstate;
 use crate::model::access::Standing;
 use crate::model::failure::Failure;
 use crate::model::finding::Finding;
 use crate::model::report::NotRun;
 use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) const PROBE: Probe = Probe {
+    name: "definer-function",
+    about: "a function that an actor may call gives nothing of hidden rows and changes nothing that is not promised",
+    fault: Fault::Schema,
+    plants: false,
+    run: |site| Box::pin(run(site)),
+};
 
 /// A call, as a persona.
 struct Call<'a> {
@@ -19,7 +27,7 @@ struct Call<'a> {
     sql: String,
 }
 
-pub(super) async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
+async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let functions: Vec<Function> = functions(site).await?;
     let mut probed = Probed::default();
     let mut calls = Vec::new();

@@ -1,11 +1,19 @@
 //! EXPLAIN estimates from the statistics of all rows, hidden ones too: a channel of PostgreSQL that no schema closes.
 
 use super::site::{Site, Step};
-use super::{Hole, Probed};
+use super::{Fault, Hole, Probe, Probed};
 use crate::db::quote::readable_identifier;
 use crate::model::failure::Failure;
 use crate::model::finding::{Finding, Reach};
 use crate::model::report::NotRun;
+
+pub(super) const PROBE: Probe = Probe {
+    name: "explain-estimate",
+    about: "EXPLAIN tells nothing of how values are distributed over hidden rows; no schema can see to that",
+    fault: Fault::Server,
+    plants: true,
+    run: |site| Box::pin(run(site)),
+};
 
 /// A table of two other people's rows, nine of ten with one value.
 const PLANT: [&str; 6] = [
@@ -18,7 +26,7 @@ const PLANT: [&str; 6] = [
     "ANALYZE chartchek_estimate.hidden",
 ];
 
-pub(super) async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
+async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     // Whether requests may ask for plans: PostgREST's db-plan-enabled.
     let plans: bool = site.catalogue(include_str!("explain_estimate.sql")).await?;
     let scripts: Vec<Vec<Step>> = site.roles().into_iter().map(|persona| script(site, persona)).collect();

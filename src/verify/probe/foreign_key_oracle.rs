@@ -2,7 +2,7 @@
 //! writer can't see, and a hidden parent must be answered for as a missing one is.
 
 use super::site::{Results, Site, Step};
-use super::{Hole, Probed};
+use super::{Fault, Hole, Probe, Probed};
 use crate::db::error::DbError;
 use crate::model::access::{Command, Ownership, Standing};
 use crate::model::catalog::ForeignKey;
@@ -15,6 +15,14 @@ use crate::verify::world::rows::Values;
 use crate::verify::world::values::unique_value;
 use crate::verify::world::{Row, WorldKind};
 use std::collections::BTreeSet;
+
+pub(super) const PROBE: Probe = Probe {
+    name: "foreign-key-oracle",
+    about: "no child is attached to a parent that its writer can't see, and a hidden parent is answered as a missing one",
+    fault: Fault::Schema,
+    plants: false,
+    run: |site| Box::pin(run(site)),
+};
 
 /// One child row, attached in turn to a visible, a missing and hidden parents.
 struct Trial {
@@ -29,7 +37,7 @@ struct Trial {
     told: Vec<String>,
 }
 
-pub(super) async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
+async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let random: BTreeSet<(String, String, String)> = site.catalogue(include_str!("unique_oracle.sql")).await?;
     let mut trials = Vec::new();
     for persona in site.knockers() {

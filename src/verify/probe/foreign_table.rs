@@ -1,14 +1,22 @@
 //! A foreign table has no row security: whoever is granted it reads what the server's user mapping reads. The rows are
 //! elsewhere and none are made there, so that the rights decide.
 
-use super::Probed;
 use super::rights::{Held, Told, access, describe};
 use super::site::Site;
+use super::{Fault, Probe, Probed};
 use crate::db::quote::{readable_identifier, table as quote_table};
 use crate::model::access::{Command, Standing, TableName};
 use crate::model::failure::Failure;
 use crate::model::finding::Reach;
 use serde::Deserialize;
+
+pub(super) const PROBE: Probe = Probe {
+    name: "foreign-table",
+    about: "no foreign table, which has no row security, is open to an actor beyond what is promised to all",
+    fault: Fault::Schema,
+    plants: false,
+    run: |site| Box::pin(run(site)),
+};
 
 /// A foreign table, and who may do what with it.
 #[derive(Debug, Deserialize)]
@@ -18,7 +26,7 @@ struct Foreign {
     held: Vec<Held>,
 }
 
-pub(super) async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
+async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let all: Vec<Foreign> = site.catalogue(include_str!("foreign_table.sql")).await?;
     let mut probed = Probed { tried: all.len(), ..Probed::default() };
     for foreign in all {

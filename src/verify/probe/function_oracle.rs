@@ -3,13 +3,21 @@
 
 use super::functions::{Function, Secrets, functions, hidden_rows};
 use super::site::{Results, Site, Step};
-use super::{Hole, Probed};
+use super::{Fault, Hole, Probe, Probed};
 use crate::db::quote::table as quote_table;
 use crate::model::failure::Failure;
 use crate::model::finding::Finding;
 use crate::model::report::NotRun;
 use crate::verify::world::insert::{key_columns, key_condition};
 use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) const PROBE: Probe = Probe {
+    name: "function-oracle",
+    about: "the answer of an exposed function does not depend on rows that are hidden from its caller",
+    fault: Fault::Schema,
+    plants: false,
+    run: |site| Box::pin(run(site)),
+};
 
 /// A call, made twice on the world and once without what is hidden from the persona.
 struct Trial<'a> {
@@ -19,7 +27,7 @@ struct Trial<'a> {
     without: String,
 }
 
-pub(super) async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
+async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let functions: Vec<Function> = functions(site).await?;
     let mut probed = Probed::default();
     let mut trials: Vec<Trial<'_>> = Vec::new();

@@ -1,13 +1,21 @@
 //! Membership: what a role is a member of, it can become, and mostly has the rights of. Groups that only carry grants
 //! and policies are tried as what they give; those that are more than that are told here.
 
-use super::Probed;
 use super::rights::Told;
 use super::site::Site;
+use super::{Fault, Probe, Probed};
 use crate::db::quote::readable_identifier;
 use crate::model::failure::Failure;
 use crate::model::finding::Reach;
 use serde::Deserialize;
+
+pub(super) const PROBE: Probe = Probe {
+    name: "group-membership",
+    about: "no role of an untrusted actor is a member of one that owns, bypasses row security or makes roles",
+    fault: Fault::Schema,
+    plants: false,
+    run: |site| Box::pin(run(site)),
+};
 
 /// A role, and one that it is a member of.
 #[derive(Debug, Deserialize)]
@@ -39,7 +47,7 @@ impl Membership {
     }
 }
 
-pub(super) async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
+async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let memberships: Vec<Membership> = site.catalogue(include_str!("group_membership.sql")).await?;
     let mut probed = Probed { tried: site.roles().len(), ..Probed::default() };
     for membership in memberships {

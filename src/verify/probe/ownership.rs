@@ -1,16 +1,24 @@
 //! Owners do as they like: row security does not hold them unless it is forced, and whatever they own they may alter,
 //! replace and grant on. No actor's role owns anything.
 
-use super::Probed;
 use super::rights::{Told, access};
 use super::site::Site;
+use super::{Fault, Probe, Probed};
 use crate::model::failure::Failure;
 use crate::model::finding::Reach;
+
+pub(super) const PROBE: Probe = Probe {
+    name: "ownership",
+    about: "no role of an untrusted actor owns anything in the database",
+    fault: Fault::Schema,
+    plants: false,
+    run: |site| Box::pin(run(site)),
+};
 
 /// The kinds of objects that requests reach as they are.
 const RELATIONS: [&str; 4] = ["table", "view", "materialized view", "foreign table"];
 
-pub(super) async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
+async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let owned: Vec<(String, String, String)> = site.catalogue(include_str!("ownership.sql")).await?;
     let mut probed = Probed { tried: site.roles().len(), ..Probed::default() };
     for (role, kind, identity) in owned {

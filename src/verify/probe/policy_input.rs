@@ -5,7 +5,7 @@ use super::effects;
 use super::functions::hidden_rows;
 use super::policies::{Policy, policies};
 use super::site::{Results, Site, Step};
-use super::{Hole, Probed};
+use super::{Fault, Hole, Probe, Probed};
 use crate::model::access::{Command, OwnerPath, Standing};
 use crate::model::failure::Failure;
 use crate::model::finding::{Finding, Reach};
@@ -14,6 +14,14 @@ use crate::verify::form::{Scene, insert};
 use crate::verify::world::insert::{insert as insert_sql, key_columns};
 use crate::verify::world::rows::Values;
 use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) const PROBE: Probe = Probe {
+    name: "policy-input",
+    about: "no row that an actor may write to a table that policies read opens rows that are hidden from it",
+    fault: Fault::Schema,
+    plants: false,
+    run: |site| Box::pin(run(site)),
+};
 
 /// How many writes of one table are tried as one persona, at most.
 const WRITES: usize = 40;
@@ -41,7 +49,7 @@ struct Trial {
     sql: String,
 }
 
-pub(super) async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
+async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let mut probed = Probed::default();
     let inputs = inputs(site, &policies(site).await?, &mut probed);
     let mut trials = Vec::new();

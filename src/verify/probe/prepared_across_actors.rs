@@ -2,13 +2,21 @@
 //! not those of whom the plan was made for. A policy's helper that is wrongly IMMUTABLE is folded into the plan.
 
 use super::site::{Site, Step};
-use super::{Hole, Probed};
+use super::{Fault, Hole, Probe, Probed};
 use crate::db::sqlstate;
 use crate::model::access::{Command, Standing};
 use crate::model::failure::Failure;
 use crate::model::finding::{Finding, Reach};
 use crate::model::report::NotRun;
 use std::collections::BTreeSet;
+
+pub(super) const PROBE: Probe = Probe {
+    name: "prepared-across-actors",
+    about: "a plan that was made for one actor shows the next one on the same connection no more than a new plan",
+    fault: Fault::Schema,
+    plants: false,
+    run: |site| Box::pin(run(site)),
+};
 
 /// Plans as a pooled connection has them after a few requests.
 const GENERIC: &str = "SET LOCAL plan_cache_mode = force_generic_plan";
@@ -23,7 +31,7 @@ struct Trial {
     steps: Vec<Step>,
 }
 
-pub(super) async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
+async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let mut trials: Vec<Trial> = Vec::new();
     for subject in 0..site.subjects().len() {
         // Whose rows there are to be shown, and everyone else.

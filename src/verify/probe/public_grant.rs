@@ -1,14 +1,22 @@
 //! A grant to PUBLIC holds for every role, those that no actor of the contract has and those to come, and no REVOKE
 //! from a named role takes it away.
 
-use super::Probed;
 use super::rights::{Told, access, is_exempt};
 use super::site::Site;
+use super::{Fault, Probe, Probed};
 use crate::db::quote::table as quote_table;
 use crate::model::access::TableName;
 use crate::model::failure::Failure;
 use crate::model::finding::Reach;
 use serde::Deserialize;
+
+pub(super) const PROBE: Probe = Probe {
+    name: "public-grant",
+    about: "nothing in an exposed schema is granted to PUBLIC",
+    fault: Fault::Schema,
+    plants: false,
+    run: |site| Box::pin(run(site)),
+};
 
 /// A relation that PUBLIC is granted something on.
 #[derive(Debug, Deserialize)]
@@ -19,7 +27,7 @@ struct Granted {
     rights: Vec<String>,
 }
 
-pub(super) async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
+async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let all: Vec<Granted> = site.catalogue(include_str!("public_grant.sql")).await?;
     let mut probed = Probed { tried: site.setting.catalog.tables.len(), ..Probed::default() };
     for granted in all {

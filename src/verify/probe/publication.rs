@@ -1,14 +1,22 @@
 //! What is published leaves by another door: Realtime asks the policies for INSERT and UPDATE, but a DELETE goes to every
 //! subscriber, with the row's replica identity; and a publication of all tables takes those to come, too.
 
-use super::Probed;
 use super::rights::{Told, access};
 use super::site::Site;
+use super::{Fault, Probe, Probed};
 use crate::db::quote::{readable_identifier, table as quote_table};
 use crate::model::access::{Command, Standing, TableAccess, TableName};
 use crate::model::failure::Failure;
 use crate::model::finding::Reach;
 use serde::Deserialize;
+
+pub(super) const PROBE: Probe = Probe {
+    name: "publication",
+    about: "no publication takes all tables, or sends more of a deleted row than a uuid",
+    fault: Fault::Schema,
+    plants: false,
+    run: |site| Box::pin(run(site)),
+};
 
 /// A publication.
 #[derive(Debug, Deserialize)]
@@ -33,7 +41,7 @@ struct Published {
     telling: Vec<String>,
 }
 
-pub(super) async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
+async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let publications: Vec<Publication> = site.catalogue(include_str!("publication.sql")).await?;
     let mut probed = Probed { tried: publications.len(), ..Probed::default() };
     for publication in publications {

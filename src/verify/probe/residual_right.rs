@@ -1,13 +1,21 @@
 //! What GRANT ALL leaves behind and no row needs: REFERENCES, TRIGGER and MAINTAIN on tables, CREATE on schemas.
 
-use super::Probed;
 use super::rights::{Held, Told, access, describe};
 use super::site::Site;
+use super::{Fault, Probe, Probed};
 use crate::db::quote::{readable_identifier, table as quote_table};
 use crate::model::access::TableName;
 use crate::model::failure::Failure;
 use crate::model::finding::Reach;
 use serde::Deserialize;
+
+pub(super) const PROBE: Probe = Probe {
+    name: "residual-right",
+    about: "nobody holds REFERENCES, TRIGGER or MAINTAIN on a table of the contract, or CREATE on a schema",
+    fault: Fault::Schema,
+    plants: false,
+    run: |site| Box::pin(run(site)),
+};
 
 /// A table, or without a name a schema, and who holds what on it.
 #[derive(Debug, Deserialize)]
@@ -17,7 +25,7 @@ struct Residue {
     held: Vec<Held>,
 }
 
-pub(super) async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
+async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let residues: Vec<Residue> = site.catalogue(include_str!("residual_right.sql")).await?;
     let mut probed = Probed { tried: site.setting.contract.tables.len(), ..Probed::default() };
     for residue in residues {

@@ -2,7 +2,7 @@
 //! what the catalogue and `row_security_active()` say.
 
 use super::site::{Site, Step};
-use super::{Hole, Probed};
+use super::{Fault, Hole, Probe, Probed};
 use crate::db::quote::readable_identifier;
 use crate::db::quote::table as quote_table;
 use crate::db::sqlstate;
@@ -11,7 +11,15 @@ use crate::model::failure::Failure;
 use crate::model::finding::{Finding, Reach};
 use crate::model::report::NotRun;
 
-pub(super) async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
+pub(super) const PROBE: Probe = Probe {
+    name: "row-security-off",
+    about: "SET row_security = off is refused (42501) on every table that an actor may read: RLS does apply to it",
+    fault: Fault::Schema,
+    plants: false,
+    run: |site| Box::pin(run(site)),
+};
+
+async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let mut asked = Vec::new();
     for persona in site.roles() {
         let role = &site.persona(persona).actor.role;

@@ -2,10 +2,18 @@
 //! writes to are not asked. Those of views are the view's matter.
 
 use super::site::Site;
-use super::{Probed, side_effects};
+use super::{Fault, Probe, Probed, side_effects};
 use crate::model::failure::Failure;
 
-pub(super) async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
+pub(super) const PROBE: Probe = Probe {
+    name: "rule",
+    about: "a write of one's own row sets off no rewrite rule that writes to rows of others with the owner's rights",
+    fault: Fault::Schema,
+    plants: false,
+    run: |site| Box::pin(run(site)),
+};
+
+async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let rules: Vec<side_effects::Reaction> = site.catalogue(include_str!("rule.sql")).await?;
     side_effects::run(site, "rule", &rules).await
 }

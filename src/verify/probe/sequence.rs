@@ -2,9 +2,9 @@
 //! Only a default that draws from one needs USAGE. What nextval and setval do outlasts a rollback, so that they are
 //! judged by right; reading is tried.
 
-use super::Probed;
 use super::rights::{Held, Told, access, describe};
 use super::site::{Site, Step};
+use super::{Fault, Probe, Probed};
 use crate::db::quote::{readable_identifier, table as quote_table};
 use crate::db::sqlstate;
 use crate::model::access::{Command, TableName};
@@ -13,6 +13,14 @@ use crate::model::finding::Reach;
 use crate::model::report::NotRun;
 use serde::Deserialize;
 use std::collections::BTreeSet;
+
+pub(super) const PROBE: Probe = Probe {
+    name: "sequence",
+    about: "sequences are open to nobody, but for USAGE where a promised insert draws from one",
+    fault: Fault::Schema,
+    plants: false,
+    run: |site| Box::pin(run(site)),
+};
 
 /// A sequence, the tables that it feeds, and who may do what with it.
 #[derive(Debug, Deserialize)]
@@ -29,7 +37,7 @@ impl Sequence {
     }
 }
 
-pub(super) async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
+async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let sequences: Vec<Sequence> = site.catalogue(include_str!("sequence.sql")).await?;
     let mut probed = Probed { tried: sequences.len(), ..Probed::default() };
     let roles = site.roles();

@@ -2,7 +2,7 @@
 //! of a table whose rows are hidden from them.
 
 use super::site::{Site, Step};
-use super::{Hole, Probed};
+use super::{Fault, Hole, Probe, Probed};
 use crate::db::quote::{literal, table as quote_table};
 use crate::db::sqlstate;
 use crate::model::failure::Failure;
@@ -10,10 +10,18 @@ use crate::model::finding::{Finding, Reach};
 use crate::model::report::NotRun;
 use std::collections::BTreeSet;
 
+pub(super) const PROBE: Probe = Probe {
+    name: "statistics-view",
+    about: "pg_stats, pg_stats_ext and pg_stats_ext_exprs show no actor values of rows that are hidden from it",
+    fault: Fault::Schema,
+    plants: false,
+    run: |site| Box::pin(run(site)),
+};
+
 /// The views that show statistics.
 const VIEWS: [&str; 3] = ["pg_stats", "pg_stats_ext", "pg_stats_ext_exprs"];
 
-pub(super) async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
+async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let (mut asked, mut scripts) = (Vec::new(), Vec::new());
     for persona in site.roles() {
         for (index, subject) in site.subjects().iter().enumerate().filter(|(index, _)| site.hides(*index, persona)) {

@@ -2,13 +2,21 @@
 //! to what is another's. Tried as the storage server does it, as the actor, on objects that are made for it.
 
 use super::site::{Results, Site, Step};
-use super::{Hole, Probed};
+use super::{Fault, Hole, Probe, Probed};
 use crate::db::quote::literal;
 use crate::db::sqlstate;
 use crate::model::failure::Failure;
 use crate::model::finding::{Finding, Reach};
 use crate::model::report::NotRun;
 use serde::Deserialize;
+
+pub(super) const PROBE: Probe = Probe {
+    name: "storage",
+    about: "nobody reads, overwrites, deletes or adds to objects in another's folder of Supabase's storage",
+    fault: Fault::Schema,
+    plants: false,
+    run: |site| Box::pin(run(site)),
+};
 
 /// The bucket that no policy can know of.
 const BUCKET: &str = "chartchek-db-probe";
@@ -36,7 +44,7 @@ struct Deed {
     steps: Vec<Step>,
 }
 
-pub(super) async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
+async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let storage: Storage = site.catalogue(include_str!("storage.sql")).await?;
     let mut probed = Probed::default();
     if !storage.there {

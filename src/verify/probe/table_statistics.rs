@@ -1,12 +1,20 @@
 //! The sizes of tables, and how many rows they hold, are everyone's to read: a channel of PostgreSQL that no schema closes.
 
 use super::site::{Site, Step};
-use super::{Hole, Probed};
+use super::{Fault, Hole, Probe, Probed};
 use crate::db::quote::literal;
 use crate::db::sqlstate;
 use crate::model::failure::Failure;
 use crate::model::finding::{Finding, Reach};
 use crate::model::report::NotRun;
+
+pub(super) const PROBE: Probe = Probe {
+    name: "table-statistics",
+    about: "the catalogue tells no one how large a table of hidden rows is; no schema can see to that",
+    fault: Fault::Server,
+    plants: false,
+    run: |site| Box::pin(run(site)),
+};
 
 /// What tells of all rows: its name, and an expression over `c`, the table's row in pg_class.
 const FACTS: [(&str, &str); 3] = [
@@ -15,7 +23,7 @@ const FACTS: [(&str, &str); 3] = [
     ("pg_stat_get_live_tuples()", "pg_stat_get_live_tuples(c.oid)::text"),
 ];
 
-pub(super) async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
+async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let (mut asked, mut scripts) = (Vec::new(), Vec::new());
     for persona in site.roles() {
         let Some(subject) = (0..site.subjects().len()).find(|subject| site.hides(*subject, persona)) else { continue };

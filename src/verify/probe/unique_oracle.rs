@@ -2,7 +2,7 @@
 //! `INSERT 0 0` of ON CONFLICT DO NOTHING) that a row with such a key exists, although it is hidden.
 
 use super::site::{Results, Site, Step};
-use super::{Hole, Probed};
+use super::{Fault, Hole, Probe, Probed};
 use crate::db::error::DbError;
 use crate::db::sqlstate;
 use crate::model::access::{Command, Standing};
@@ -14,6 +14,14 @@ use crate::verify::world::Row;
 use crate::verify::world::insert::insert as insert_sql;
 use crate::verify::world::rows::Values;
 use std::collections::BTreeSet;
+
+pub(super) const PROBE: Probe = Probe {
+    name: "unique-oracle",
+    about: "a unique key or exclusion constraint tells whether a row exists that the actor can't see (23505, 23P01)",
+    fault: Fault::Schema,
+    plants: false,
+    run: |site| Box::pin(run(site)),
+};
 
 /// unique_violation and exclusion_violation.
 const TAKEN: [&str; 2] = ["23505", "23P01"];
@@ -28,7 +36,7 @@ struct Trial {
     taken: Step,
 }
 
-pub(super) async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
+async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let random: BTreeSet<(String, String, String)> = site.catalogue(include_str!("unique_oracle.sql")).await?;
     let mut trials = Vec::new();
     for persona in site.knockers() {
