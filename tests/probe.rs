@@ -76,6 +76,8 @@ fn server(sql: &str) -> support::Server {
         let server = support::Server::start().await;
         let session = server.connect("postgres", "postgres").await;
         stand_in::install(&session, Regime::Explicit, None).await.unwrap();
+        // Who made nothing here and may log in would be a role that nobody covers.
+        session.batch("ALTER ROLE migrator NOLOGIN").await.unwrap();
         session.batch(sql).await.unwrap_or_else(|error| panic!("{error}"));
         session.close().await;
         server

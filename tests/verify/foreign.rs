@@ -155,7 +155,8 @@ fn names_that_must_be_quoted_and_types_of_all_kinds() {
                n amount, r int4range, g int GENERATED ALWAYS AS (1) STORED);
            ALTER TABLE "a""b; drop table c" ENABLE ROW LEVEL SECURITY;
            CREATE POLICY p ON "a""b; drop table c" USING ("User" = auth.uid());
-           GRANT SELECT, INSERT, UPDATE, DELETE ON "a""b; drop table c" TO authenticated;"#,
+           GRANT SELECT, INSERT, UPDATE, DELETE ON "a""b; drop table c" TO authenticated;
+           REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM anon, authenticated;"#,
         r#"[tables."a\"b; drop table c"]
            owner = "\"User\""
            user = ALL"#,

@@ -27,13 +27,18 @@ select coalesce(json_agg(json_build_object(
     ), '[]'::json) else '[]'::json end,
     'assumed_by_api', coalesce(api.assumes, false),
     -- Of roles that a client can be and that no actor is. Who runs migrations or the platform is trusted, unless a
-    -- request can become it.
-    'reaches', case when r.rolname = any ($2) or not (
+    -- request can become it. What a group gives is tried as its members, unless a restrictive policy may hold for these
+    -- alone; what PUBLIC is granted, everybody has.
+    'reaches', case when r.rolname = any ($2) or (
+        exists (select from pg_roles a where a.rolname = any ($2) and pg_has_role(a.oid, r.oid, 'USAGE'))
+        and not exists (select from pg_policy p join exposed e on e.oid = p.polrelid where not p.polpermissive)
+    ) or not (
         coalesce(api.assumes, false)
         or r.rolcanlogin
             and not r.rolsuper
             and r.rolname <> current_user
             and not exists (select from exposed where r.oid in (relowner, nspowner))
+            and not exists (select from pg_database where datname = current_database() and datdba = r.oid)
             and r.rolname not like 'supabase\_%'
             and r.rolname not in ('postgres', 'pgbouncer', 'dashboard_user')
     ) then '[]'::json else coalesce((
@@ -43,9 +48,10 @@ select coalesce(json_agg(json_build_object(
         cross join lateral (
             select json_agg(lower(p.privilege)) as commands
             from unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) p(privilege)
-            where has_table_privilege(r.oid, e.oid, p.privilege)
+            where has_table_privilege(r.oid, e.oid, p.privilege) and not has_table_privilege('public', e.oid, p.privilege)
                or p.privilege in ('SELECT', 'INSERT', 'UPDATE', 'REFERENCES')
                   and has_any_column_privilege(r.oid, e.oid, p.privilege)
+                  and not has_any_column_privilege('public', e.oid, p.privilege)
         ) may
         where may.commands is not null and has_schema_privilege(r.oid, e.schema, 'USAGE')
     ), '[]'::json) end

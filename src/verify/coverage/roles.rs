@@ -41,8 +41,8 @@ fn finding(role: &Role, first: &Reached, more: usize) -> Finding {
         place: None,
         why: why.trim_start().to_owned(),
         remedy: format!(
-            "REVOKE ALL ON {} FROM {} (and from PUBLIC, where it has the rights from there), or name an actor with \
-             that role in policies/access.toml",
+            "REVOKE ALL ON {} FROM {}, or name an actor with that role in \
+             policies/access.toml",
             quote::table(&name),
             quote::readable_identifier(&role.name)
         ),

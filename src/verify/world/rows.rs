@@ -3,7 +3,7 @@
 use super::insert::{insert, key_columns};
 use super::order::{in_order, subject_of};
 use super::values::{unique_value, value};
-use super::{Row, Subject, World, WorldKind, variations};
+use super::{Row, Subject, World, WorldKind};
 use crate::model::access::{OwnerPath, Ownership, TableName};
 use crate::model::catalog::{Catalog, Column, ForeignKey, Table};
 use crate::model::failure::{Failure, FailureKind};
@@ -64,7 +64,7 @@ fn tells(column: &Column) -> bool {
 pub(crate) type Hold = Values;
 
 impl Maker<'_> {
-    fn table(&self, subject: usize) -> &Table {
+    pub(crate) fn table(&self, subject: usize) -> &Table {
         &self.subjects[subject].table
     }
 
@@ -215,25 +215,6 @@ impl Maker<'_> {
         }
         wanted.extend(self.orphans(subject, world).into_iter().map(|hold| (None, 0, hold)));
         wanted
-    }
-
-    /// The values of the rows that are there for their values' sake: in the first world, unless a unique index leaves no
-    /// room for them.
-    fn variations(&self, subject: usize) -> Vec<Values> {
-        let table = self.table(subject);
-        let refers = |name: &String| {
-            table.foreign_keys.iter().any(|key| key.columns.contains(name))
-                || self.paths(subject).iter().any(|path| path.column() == name)
-        };
-        let narrow = |name: &String| {
-            refers(name)
-                || table.column(name).is_some_and(|column| !column.enum_labels.is_empty() || column.base_type == "bool")
-        };
-        if self.kind != WorldKind::Different || table.uniques.iter().any(|columns| columns.iter().all(narrow)) {
-            return Vec::new();
-        }
-        let unique = |name: &String| table.uniques.iter().any(|columns| columns.contains(name));
-        variations::rows(table, |column| !refers(&column.name) && !unique(&column.name))
     }
 
     /// The first account that tries, and the one that only owns.

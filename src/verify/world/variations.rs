@@ -1,8 +1,9 @@
 //! Which values another's rows hold between them, so that a condition on any column, or on two that policies name,
 //! shows. The policies are read to choose values, and never to judge.
 
+use super::WorldKind;
 use super::constants::{Mentioned, fitting, mentioned};
-use super::rows::Values;
+use super::rows::{Maker, Values};
 use super::values::value;
 use crate::model::catalog::{Column, Table};
 use std::collections::BTreeSet;
@@ -12,6 +13,27 @@ const MOST: usize = 40;
 
 /// How many constants of one column are tried at most.
 const MOST_CONSTANTS: usize = 12;
+
+impl Maker<'_> {
+    /// The values of the rows that are there for their values' sake: in the first world, unless a unique index leaves no
+    /// room for them.
+    pub(crate) fn variations(&self, subject: usize) -> Vec<Values> {
+        let table = self.table(subject);
+        let refers = |name: &String| {
+            table.foreign_keys.iter().any(|key| key.columns.contains(name))
+                || self.paths(subject).iter().any(|path| path.column() == name)
+        };
+        let narrow = |name: &String| {
+            refers(name)
+                || table.column(name).is_some_and(|column| !column.enum_labels.is_empty() || column.base_type == "bool")
+        };
+        if self.kind != WorldKind::Different || table.uniques.iter().any(|columns| columns.iter().all(narrow)) {
+            return Vec::new();
+        }
+        let unique = |name: &String| table.uniques.iter().any(|columns| columns.contains(name));
+        rows(table, |column| !refers(&column.name) && !unique(&column.name))
+    }
+}
 
 /// The values that `column` must have in some row: labels, truth values, both sides of now, what conditions mention,
 /// and NULL; none where any value is as good as another.
@@ -71,7 +93,7 @@ pub(crate) fn is_named(table: &Table, column: &Column) -> bool {
 
 /// The rows: each of their columns' values at least once, and each two values of each two columns that policies name,
 /// as far as [`MOST`] rows go. `free` says which columns can be given any value.
-pub(crate) fn rows(table: &Table, free: impl Fn(&Column) -> bool) -> Vec<Values> {
+fn rows(table: &Table, free: impl Fn(&Column) -> bool) -> Vec<Values> {
     let columns: Vec<(&Column, Vec<Option<String>>)> = table
         .columns
         .iter()
