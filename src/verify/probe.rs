@@ -13,6 +13,7 @@ mod cursor_across_actors;
 mod default_privilege;
 mod definer_function;
 mod definer_trigger;
+mod disguise;
 mod effects;
 mod explain_estimate;
 mod foreign_key_oracle;
@@ -21,6 +22,7 @@ mod function_oracle;
 mod functions;
 mod group_membership;
 mod materialized_view;
+mod null_claims;
 mod ownership;
 mod policies;
 mod policy_input;
@@ -71,6 +73,7 @@ pub(crate) const PROBES: &[Probe] = &[
     definer_trigger::PROBE,
     rule::PROBE,
     policy_input::PROBE,
+    null_claims::PROBE,
     // Oracles, statistics, sessions, the server itself.
     foreign_key_oracle::PROBE,
     cascade::PROBE,
