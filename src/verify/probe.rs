@@ -18,6 +18,7 @@ mod effects;
 mod explain_estimate;
 mod foreign_key_oracle;
 mod foreign_table;
+mod forged_claim;
 mod function_oracle;
 mod functions;
 mod group_membership;
@@ -74,6 +75,7 @@ pub(crate) const PROBES: &[Probe] = &[
     rule::PROBE,
     policy_input::PROBE,
     null_claims::PROBE,
+    forged_claim::PROBE,
     // Oracles, statistics, sessions, the server itself.
     foreign_key_oracle::PROBE,
     cascade::PROBE,
