@@ -9,6 +9,7 @@ pub(crate) mod site;
 mod beyond_tables;
 mod cascade;
 mod child_table;
+mod client_setting;
 mod cursor_across_actors;
 mod default_privilege;
 mod definer_function;
@@ -76,6 +77,7 @@ pub(crate) const PROBES: &[Probe] = &[
     policy_input::PROBE,
     null_claims::PROBE,
     forged_claim::PROBE,
+    client_setting::PROBE,
     // Oracles, statistics, sessions, the server itself.
     foreign_key_oracle::PROBE,
     cascade::PROBE,
