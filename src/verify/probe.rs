@@ -16,6 +16,7 @@ mod definer_function;
 mod definer_trigger;
 mod disguise;
 mod effects;
+mod erroring_policy;
 mod explain_estimate;
 mod foreign_key_oracle;
 mod foreign_table;
@@ -78,6 +79,7 @@ pub(crate) const PROBES: &[Probe] = &[
     null_claims::PROBE,
     forged_claim::PROBE,
     client_setting::PROBE,
+    erroring_policy::PROBE,
     // Oracles, statistics, sessions, the server itself.
     foreign_key_oracle::PROBE,
     cascade::PROBE,
