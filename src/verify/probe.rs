@@ -9,18 +9,23 @@ pub(crate) mod site;
 mod beyond_tables;
 mod cascade;
 mod child_table;
+mod client_setting;
 mod cursor_across_actors;
 mod default_privilege;
 mod definer_function;
 mod definer_trigger;
+mod disguise;
 mod effects;
+mod erroring_policy;
 mod explain_estimate;
 mod foreign_key_oracle;
 mod foreign_table;
+mod forged_claim;
 mod function_oracle;
 mod functions;
 mod group_membership;
 mod materialized_view;
+mod null_claims;
 mod ownership;
 mod policies;
 mod policy_input;
@@ -71,6 +76,10 @@ pub(crate) const PROBES: &[Probe] = &[
     definer_trigger::PROBE,
     rule::PROBE,
     policy_input::PROBE,
+    null_claims::PROBE,
+    forged_claim::PROBE,
+    client_setting::PROBE,
+    erroring_policy::PROBE,
     // Oracles, statistics, sessions, the server itself.
     foreign_key_oracle::PROBE,
     cascade::PROBE,

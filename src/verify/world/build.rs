@@ -244,6 +244,11 @@ pub(crate) async fn prepare(
         read_back_sql(setting, &setting.subjects[subject], setting.personas[persona].uid_or_nobody(), &known, scope)
     });
     let statements: Vec<String> = statements.collect();
+    // Whoever was asked about last may still be who is asking, and their policies may not even be parsed (42P17).
+    session
+        .batch("ROLLBACK TO SAVEPOINT attempt; SET LOCAL row_security = off")
+        .await
+        .map_err(|error| error.into_failure("the attempts' savepoint is gone"))?;
     let prepared = try_join_all(statements.iter().map(|sql| session.prepare(sql)))
         .await
         .map_err(|error| error.into_failure("the read-back could not be prepared"))?;
