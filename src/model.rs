@@ -9,4 +9,5 @@ pub mod finding;
 pub mod lock;
 pub mod plan;
 pub mod report;
+pub mod server_fault;
 pub mod source;

@@ -36,6 +36,7 @@ mod residual_right;
 mod row_security_off;
 mod rule;
 mod sequence;
+mod server_fault;
 mod side_effects;
 mod statistics_view;
 mod storage;
@@ -88,6 +89,7 @@ pub(crate) const PROBES: &[Probe] = &[
     cursor_across_actors::PROBE,
     explain_estimate::PROBE,
     table_statistics::PROBE,
+    server_fault::PROBE,
 ];
 
 /// Whose fault it is that a channel is open.
