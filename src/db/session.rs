@@ -225,11 +225,65 @@ impl Session {
         Ok(StatementResult { keys, count })
     }
 
+    /// Runs a prepared `COPY … TO STDOUT` in its text format, and gives its first column.
+    ///
+    /// # Errors
+    /// The statement's error.
+    pub async fn copy_out(&self, prepared: &Prepared) -> Result<StatementResult, DbError> {
+        tracing::trace!(target: "chartchek_db::sql", sql = prepared.sql);
+        let parts: Vec<_> = self.client.copy_out(&prepared.statement).await?.try_collect().await?;
+        let text = String::from_utf8_lossy(&parts.concat()).into_owned();
+        let keys: Vec<Option<String>> = text.lines().map(copied_field).collect();
+        let count = keys.len() as u64;
+        Ok(StatementResult { keys, count })
+    }
+
     /// Closes the connection and waits until the server has been told.
     pub async fn close(self) {
         drop(self.client);
         // The driver ends by itself once the client is gone; a panic in it has nothing left to harm.
         let _ended = self.driver.await;
         drop(self.held);
+    }
+}
+
+/// The first field of a line of COPY's text format.
+fn copied_field(line: &str) -> Option<String> {
+    let field = line.split('\t').next().unwrap_or_default();
+    if field == "\\N" {
+        return None;
+    }
+    let mut text = String::with_capacity(field.len());
+    let mut characters = field.chars();
+    while let Some(character) = characters.next() {
+        let character = if character == '\\' { characters.next().map(unescaped) } else { Some(character) };
+        text.extend(character);
+    }
+    Some(text)
+}
+
+fn unescaped(character: char) -> char {
+    match character {
+        'b' => '\u{8}',
+        'f' => '\u{c}',
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        'v' => '\u{b}',
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::copied_field;
+
+    #[test]
+    fn copied_text_is_read_as_it_was() {
+        assert_eq!(copied_field("plain\tmore").as_deref(), Some("plain"));
+        assert_eq!(copied_field(r"a\tb\nc\\d\.").as_deref(), Some("a\tb\nc\\d."));
+        assert_eq!(copied_field(""), Some(String::new()));
+        assert_eq!(copied_field(r"\N"), None);
+        assert_eq!(copied_field(r"\\N").as_deref(), Some(r"\N"));
     }
 }

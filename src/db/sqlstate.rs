@@ -2,6 +2,10 @@
 
 /// insufficient_privilege: a grant is missing, or a policy refused the row.
 pub const INSUFFICIENT_PRIVILEGE: &str = "42501";
+/// feature_not_supported.
+pub const FEATURE_NOT_SUPPORTED: &str = "0A000";
+/// invalid_cursor_state: among others, a cursor that stands on no row.
+pub const INVALID_CURSOR_STATE: &str = "24000";
 /// not_null_violation.
 pub const NOT_NULL_VIOLATION: &str = "23502";
 /// foreign_key_violation.

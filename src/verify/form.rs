@@ -1,7 +1,14 @@
 //! The forms: which statements are tried on a table as one persona, and what the contract expects of each.
 
+mod copy;
+mod cursor;
 mod delete;
 pub(crate) mod insert;
+mod into;
+mod joined;
+mod lock;
+mod merge;
+mod old_new;
 mod rights;
 mod select;
 mod truncate;
@@ -24,9 +31,35 @@ use crate::verify::world::{Row, Sight, World, WorldKind, variations};
 /// Adds the attempts of one family for one scene.
 type Form = fn(&Scene<'_>, &mut Plan) -> Result<(), Failure>;
 
-/// Every family of forms; a family adds the attempts of one scene.
+/// The families that are tried as everyone and in every world; a family adds the attempts of one scene.
 const FORMS: &[Form] =
     &[select::plan, insert::plan, update::plan, delete::plan, upsert::plan, truncate::plan, rights::plan];
+
+/// The families that reach rows in ways of their own. The first world and the plain personas show that: what other
+/// values or tokens reach, the forms before tell.
+const FURTHER: &[Form] = &[
+    copy::plan,
+    cursor::plan,
+    lock::plan,
+    into::plan,
+    upsert::other_indexes,
+    joined::plan,
+    merge::plan,
+    old_new::plan,
+];
+
+/// The names under which the further families make rows, for their keys.
+pub(crate) const FRESH: [&str; 4] = ["copied", "merged", "together", "together, foreign"];
+
+/// What is decided without a statement, and why.
+pub(crate) fn not_tried() -> NotRun {
+    NotRun {
+        what: "COPY … FROM STDIN".to_owned(),
+        why: "on a table with RLS the server refuses it to everyone whom RLS binds (0A000), and the refusal ends the \
+              client's connection; who may INSERT at all is told by that command's attempts"
+            .to_owned(),
+    }
+}
 
 /// What a statement is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +76,30 @@ pub(crate) enum Aim {
     Count(u64),
     /// No statement is run: the rights decide.
     Rights,
+}
+
+/// How a statement is sent.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Route {
+    /// Alone.
+    Plain,
+    /// As a COPY, whose rows come in a format of its own.
+    Copy,
+    /// After other statements, as the same actor: a cursor, a prepared statement.
+    After {
+        first: String,
+        /// Takes back what a rollback does not.
+        undo: Option<&'static str>,
+    },
+}
+
+/// What shows which rows a statement reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tells {
+    /// The keys that it answers.
+    Answer,
+    /// What is read back afterwards.
+    Changes,
 }
 
 /// Who shows that a statement would do something, were it allowed.
@@ -102,8 +159,13 @@ pub(crate) struct Planned {
     pub(crate) persona: usize,
     pub(crate) standing: Standing,
     pub(crate) command: Command,
+    /// The commands that must be promised for what it reaches: more than one where it reads what it writes, or writes
+    /// what it reads.
+    pub(crate) asks: Vec<Command>,
     pub(crate) form: String,
     pub(crate) sql: String,
+    pub(crate) route: Route,
+    pub(crate) tells: Tells,
     pub(crate) needs: Vec<Need>,
     pub(crate) aim: Aim,
     pub(crate) promise: Promise,
@@ -112,6 +174,18 @@ pub(crate) struct Planned {
     pub(crate) control: Option<Control>,
     /// An SQLSTATE with which the server refuses the row to everyone.
     pub(crate) impossible: Option<&'static str>,
+    /// An SQLSTATE with which the server says, in this form, that no row was there for it.
+    pub(crate) no_row: Option<&'static str>,
+}
+
+impl Planned {
+    /// All that is sent, as one text.
+    pub(crate) fn statement(&self) -> String {
+        match &self.route {
+            Route::After { first, .. } => format!("{first}; {}", self.sql),
+            Route::Plain | Route::Copy => self.sql.clone(),
+        }
+    }
 }
 
 /// The attempts of a world, and what could not be planned.
@@ -145,7 +219,11 @@ pub(crate) struct Scene<'a> {
 /// Inconclusive where a row cannot be made.
 pub(crate) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
     if !scene.persona().narrow {
-        return FORMS.iter().try_for_each(|form| form(scene, plan));
+        FORMS.iter().try_for_each(|form| form(scene, plan))?;
+        if scene.world.kind == WorldKind::Different {
+            FURTHER.iter().try_for_each(|form| form(scene, plan))?;
+        }
+        return Ok(());
     }
     if scene.world.kind != WorldKind::Different {
         return Ok(());
@@ -250,15 +328,17 @@ impl<'a> Scene<'a> {
         crate::verify::world::insert::key_columns(self.table())
     }
 
-    /// Who shows that a statement on existing rows works: the account that owns them, if it is promised the command.
-    fn owner_of(&self, key: &str, command: Command) -> Who {
+    /// Who shows that a statement on existing rows works: the account that owns them, if it is promised the commands.
+    fn owner_of(&self, key: &str, commands: &[Command]) -> Who {
         let access = &self.maker.subjects[self.subject].access;
         let owner = (0..self.maker.personas.len()).find(|&index| {
             let persona = &self.maker.personas[index];
             persona.has_rows
                 && self.sights[index].get(key).is_some_and(|seen| {
                     seen.standing == Standing::Own
-                        && self.contract.promises(access, &persona.actor, Standing::Own, command)
+                        && commands
+                            .iter()
+                            .all(|command| self.contract.promises(access, &persona.actor, Standing::Own, *command))
                 })
         });
         owner.map_or(Who::Privileged(self.persona), Who::Persona)
@@ -366,22 +446,35 @@ impl<'a> Scene<'a> {
     ) {
         let planned = self.planned(standing, command, form, sql, needs, aim, promise, denial, control, impossible);
         if matches!(command, Command::Insert | Command::Update | Command::Delete) {
-            let mut returning = planned.clone();
-            // One control serves both: that the statement does something, RETURNING or not.
-            if let Some(control) = &mut returning.control {
-                control.sql.get_or_insert_with(|| planned.sql.clone());
-            }
-            returning.form.push_str("-returning");
-            returning.sql = format!("{} RETURNING {}", returning.sql, self.key());
-            returning.needs.push(Need { command: Command::Select, columns: self.key_columns() });
-            if !self.due(Command::Select) {
-                returning.denial = Outcome::RefusedGrant;
-            }
-            let suffix = self.world.kind.suffix();
-            returning.form.push_str(suffix);
-            plan.attempts.push(returning);
+            self.push_both(plan, planned);
+        } else {
+            self.push(plan, planned);
         }
-        let mut planned = planned;
+    }
+
+    /// Adds an attempt, and the same with RETURNING: what is written is read, too.
+    fn push_both(&self, plan: &mut Plan, planned: Planned) {
+        let mut returning = planned.clone();
+        // One control serves both: that the statement does something, RETURNING or not.
+        if let Some(control) = &mut returning.control {
+            control.sql.get_or_insert_with(|| planned.sql.clone());
+        }
+        returning.form.push_str("-returning");
+        returning.sql = format!("{} RETURNING {}", returning.sql, self.key());
+        returning.needs.push(need(Command::Select, &self.key_columns()));
+        returning.asks.push(Command::Select);
+        if planned.promise == Promise::Yes && !self.promised(planned.standing, Command::Select) {
+            returning.promise = Promise::No;
+        }
+        if !self.due(Command::Select) {
+            returning.denial = Outcome::RefusedGrant;
+        }
+        self.push(plan, returning);
+        self.push(plan, planned);
+    }
+
+    /// Adds an attempt, named after its world.
+    fn push(&self, plan: &mut Plan, mut planned: Planned) {
         planned.form.push_str(self.world.kind.suffix());
         plan.attempts.push(planned);
     }
@@ -401,20 +494,77 @@ impl<'a> Scene<'a> {
         control: Option<Control>,
         impossible: Option<&'static str>,
     ) -> Planned {
+        let draft = self.draft(standing, command, form, sql);
+        Planned { needs, aim, promise, denial, control, impossible, ..draft }
+    }
+
+    /// An attempt of which no more is said yet than that it is not promised.
+    fn draft(&self, standing: Standing, command: Command, form: &str, sql: String) -> Planned {
         Planned {
             subject: self.subject,
             persona: self.persona,
             standing,
             command,
+            asks: vec![command],
             form: form.to_owned(),
             sql,
+            route: Route::Plain,
+            tells: if command == Command::Select { Tells::Answer } else { Tells::Changes },
+            needs: Vec::new(),
+            aim: Aim::New,
+            promise: Promise::No,
+            denial: Outcome::Hidden,
+            control: Some(Who::Privileged(self.persona).into()),
+            impossible: None,
+            no_row: None,
+        }
+    }
+
+    /// An attempt on rows of one standing, for which all of `asks` must be promised; the first of them is its command.
+    fn on_rows(
+        &self,
+        standing: Standing,
+        asks: &[Command],
+        form: &str,
+        sql: String,
+        aim: Aim,
+        needs: Vec<Need>,
+    ) -> Planned {
+        let first = match &aim {
+            Aim::Rows(keys) | Aim::All(keys) => keys.first(),
+            _ => None,
+        };
+        let control = first.map_or(Who::Privileged(self.persona), |key| self.owner_of(key, asks));
+        Planned {
+            asks: asks.to_vec(),
             needs,
             aim,
-            promise,
-            denial,
-            control,
-            impossible,
+            promise: self.promise(standing, asks),
+            denial: self.denial(asks, Outcome::Hidden),
+            control: Some(control.into()),
+            ..self.draft(standing, asks[0], form, sql)
         }
+    }
+
+    /// What a statement that reads or locks names: every row, where the table is small enough, else the first one.
+    /// ` WHERE …` or nothing, and the aim.
+    fn reach(&self, rows: &[(&Row, &str)]) -> Option<(String, Aim)> {
+        if self.whole {
+            return Some((String::new(), Aim::All(rows.iter().map(|(_, key)| (*key).to_owned()).collect())));
+        }
+        Some((format!(" WHERE {}", self.where_key(rows[0])?), Aim::Rows(vec![rows[0].1.to_owned()])))
+    }
+
+    /// A column with that right, where there is one; else those of the key.
+    fn any_column(&self, command: Command) -> Vec<String> {
+        let (role, table) = (&self.persona().actor.role, self.table());
+        let mut names = table.columns.iter().map(|column| vec![column.name.clone()]);
+        names.find(|name| table.grants(role, command, name)).unwrap_or_else(|| self.key_columns())
+    }
+
+    /// 150018 for 15.18.
+    fn version(&self) -> u32 {
+        self.maker.catalog.server.version_num
     }
 
     /// Whether a promise is given.

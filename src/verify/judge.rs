@@ -3,7 +3,7 @@
 use crate::db::sqlstate;
 use crate::model::access::{Command, Contract, Standing};
 use crate::model::attempt::{Attempt, Outcome, Verdict};
-use crate::verify::form::{Aim, Planned, Promise};
+use crate::verify::form::{Aim, Planned, Promise, Tells};
 use crate::verify::persona::Persona;
 use crate::verify::trial::Observed;
 use crate::verify::world::{Sight, Subject};
@@ -46,14 +46,20 @@ pub(crate) fn judge(case: &Case<'_>) -> Attempt {
         outcome,
         verdict,
         why,
-        statement: planned.sql.clone(),
+        statement: planned.statement(),
     }
 }
 
 impl Case<'_> {
-    /// Whether the contract promises rows of that standing.
-    fn row_promised(&self, standing: Standing) -> bool {
-        self.contract.promises(&self.subject.access, &self.persona.actor, standing, self.planned.command)
+    /// Whether the contract promises all that the statement does to a row of that standing.
+    fn row_promised(&self, standing: Standing, new: bool) -> bool {
+        // A new row was inserted; to one that was there something else was done, where the statement can do both.
+        let asks = &self.planned.asks;
+        let does = |command: &Command| *command != Command::Select && (*command == Command::Insert) == new;
+        let told_apart = asks.iter().any(does);
+        asks.iter()
+            .filter(|command| !told_apart || **command == Command::Select || does(command))
+            .all(|command| self.contract.promises(&self.subject.access, &self.persona.actor, standing, *command))
     }
 
     fn promised(&self) -> bool {
@@ -65,18 +71,18 @@ impl Case<'_> {
                 let written = self.control.and_then(|control| control.changes.as_ref()).map(|changes| &changes.written);
                 let row = written.and_then(|written| match &self.planned.aim {
                     Aim::Rows(keys) | Aim::All(keys) => {
-                        keys.first().and_then(|key| written.get(key)).or_else(|| self.new_row(written))
+                        keys.first().and_then(|key| written.get_key_value(key)).or_else(|| self.new_row(written))
                     }
                     _ => self.new_row(written),
                 });
-                row.is_some_and(|standing| self.row_promised(*standing))
+                row.is_some_and(|(key, standing)| self.row_promised(*standing, !self.before.contains_key(key)))
             }
         }
     }
 
     /// A row under a key that was not there: a new one, or one whose key the statement changed.
-    fn new_row<'a>(&self, written: &'a BTreeMap<String, Standing>) -> Option<&'a Standing> {
-        written.iter().find(|(key, _)| !self.before.contains_key(*key)).map(|(_, standing)| standing)
+    fn new_row<'a>(&self, written: &'a BTreeMap<String, Standing>) -> Option<(&'a String, &'a Standing)> {
+        written.iter().find(|(key, _)| !self.before.contains_key(*key))
     }
 
     fn granted(&self) -> bool {
@@ -105,6 +111,7 @@ impl Case<'_> {
                     (Outcome::RefusedGrant, String::new())
                 }
             }
+            Err(error) if self.planned.no_row == Some(error.code.as_str()) => (Outcome::Hidden, String::new()),
             Err(error) => (Outcome::Error, error.to_string()),
             Ok(_) if !self.granted() => {
                 (Outcome::Error, "it ran although the catalogue says that a grant it needs is missing".to_owned())
@@ -129,7 +136,7 @@ impl Case<'_> {
 
     /// The keys of the rows that were seen or changed.
     fn touched<'a>(&self, observed: &'a Observed) -> BTreeSet<&'a str> {
-        if self.planned.command == Command::Select {
+        if self.planned.tells == Tells::Answer {
             return observed
                 .result
                 .iter()
@@ -148,14 +155,15 @@ impl Case<'_> {
         let touched = self.touched(observed);
         let before = touched.iter().filter(|key| match self.before.get(**key) {
             Some(seen) if self.told_elsewhere(seen.standing) => false,
-            Some(seen) => !self.row_promised(seen.standing),
+            Some(seen) => !self.row_promised(seen.standing, false),
             // A row that is neither the world's nor was read: another's, unless it is new.
-            None => self.planned.command == Command::Select && !self.row_promised(Standing::Other),
+            None => self.planned.tells == Tells::Answer && !self.row_promised(Standing::Other, false),
         });
         let after = observed.changes.iter().flat_map(|changes| &changes.written).filter(|(key, standing)| {
             let stood = self.before.get(*key);
             // Unpromised rows are counted above already.
-            stood.is_none_or(|seen| self.row_promised(seen.standing)) && !self.row_promised(**standing)
+            stood.is_none_or(|seen| self.row_promised(seen.standing, false))
+                && !self.row_promised(**standing, stood.is_none())
         });
         before.count() + after.count()
     }

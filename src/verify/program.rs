@@ -1,9 +1,8 @@
 //! What is made in one world: the attempts that are asked for, and the trials that they and their controls come to.
 
-use crate::model::access::Command;
 use crate::model::failure::Failure;
 use crate::model::report::NotRun;
-use crate::verify::form::{self, Aim, Plan, Planned, Promise, Scene, Who};
+use crate::verify::form::{self, Aim, Plan, Planned, Promise, Route, Scene, Tells, Who};
 use crate::verify::suite::Options;
 use crate::verify::trial::Trial;
 use crate::verify::world::build::Standing;
@@ -89,16 +88,16 @@ impl Program {
     fn make_trials(&mut self) {
         let mut known: BTreeMap<Trial, usize> = BTreeMap::new();
         for planned in &self.planned {
-            let mut index_of = |who: Who, sql: &str, to: usize| {
-                let reads_back = (planned.command != Command::Select).then_some((planned.subject, to));
-                let trial = Trial { who, sql: sql.to_owned(), reads_back };
+            let mut index_of = |who: Who, sql: &str, route: &Route, to: usize| {
+                let reads_back = (planned.tells == Tells::Changes).then_some((planned.subject, to));
+                let trial = Trial { who, sql: sql.to_owned(), route: route.clone(), reads_back };
                 *known.entry(trial.clone()).or_insert_with(|| {
                     self.trials.push(trial);
                     self.trials.len() - 1
                 })
             };
             let own = (planned.aim != Aim::Rights)
-                .then(|| index_of(Who::Persona(planned.persona), &planned.sql, planned.persona));
+                .then(|| index_of(Who::Persona(planned.persona), &planned.sql, &planned.route, planned.persona));
             let control = planned.control.as_ref();
             let control = control.map(|control| {
                 // To whom the rows then stand matters only where that decides the promise; else one run serves all.
@@ -107,7 +106,10 @@ impl Program {
                     Who::Privileged(_) if planned.promise != Promise::ByControl => (Who::Privileged(0), 0),
                     Who::Privileged(claims) => (control.who, claims),
                 };
-                index_of(who, control.sql.as_ref().unwrap_or(&planned.sql), to)
+                match &control.sql {
+                    Some(sql) => index_of(who, sql, &Route::Plain, to),
+                    None => index_of(who, &planned.sql, &planned.route, to),
+                }
             });
             self.of_attempt.push((own, control));
         }
@@ -120,11 +122,12 @@ impl Program {
             let columns = key_columns(&subject.table);
             if let [_single] = columns.as_slice() {
                 let keys = self.fresh.entry(index).or_default();
-                let names = ["plain", "owner-omitted", "no-owner", "orphan-parent", "free key"].map(str::to_owned);
+                let names = ["plain", "owner-omitted", "no-owner", "orphan-parent", "free key"];
+                let names = names.into_iter().chain(form::FRESH).map(str::to_owned);
                 let last = world.rows.iter().map(|row| row.number).max().unwrap_or_default();
                 let parents = (2..=last).map(|number| format!("plain-{number}"));
                 let foreign = maker.paths(index).iter().map(|path| format!("foreign-{}", path.column()));
-                for name in names.into_iter().chain(parents).chain(foreign) {
+                for name in names.chain(parents).chain(foreign) {
                     let values = maker.fresh(index, None, BTreeMap::new(), &name, world)?;
                     keys.extend(columns.iter().filter_map(|column| values.get(column).cloned().flatten()));
                 }
@@ -140,7 +143,7 @@ fn script(place: &Place<'_>, planned: &Planned) -> String {
     let step = repro::Step {
         who: persona.name.clone(),
         become_sql: Some(format!("SET LOCAL row_security = on; {}", persona.become_sql)),
-        sql: planned.sql.clone(),
+        sql: planned.statement(),
     };
     repro::script(&id(&place.setting, planned), &[step], place.world, place.setting.subjects)
 }

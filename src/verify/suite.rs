@@ -10,6 +10,7 @@ use crate::model::failure::Failure;
 use crate::model::finding::Finding;
 use crate::model::report::{Accepted, NotRun, ProbeCount};
 use crate::verify::fitness::{fit_to_judge, is_tried, not_tried};
+use crate::verify::form;
 use crate::verify::judge::{Case, judge};
 use crate::verify::persona::cast;
 use crate::verify::probe::site::Site;
@@ -134,6 +135,7 @@ pub async fn verify(
     run.all_worlds(session, connect).await?;
     let Run { elapsed, attempts, mut findings, mut not_run, script, mut probes, .. } = run;
     let all = options.only.is_empty() && probes.not_run.is_empty() && probes.doubts.is_empty();
+    probes.not_tried.extend((!attempts.is_empty()).then(form::not_tried));
     probes.accept(&contract.accepts, all, options.today);
     findings.splice(0..0, findings::of_attempts(&attempts, &subjects));
     findings.extend(probes.findings);
@@ -257,11 +259,13 @@ impl Run<'_> {
             let Some(program) = &program else { break };
             let pairs = program.trials[observed.len()..].iter().filter_map(|trial| trial.reads_back).collect();
             let read_backs = build::prepare(&current, &self.setting, &standing, &whole, &program.fresh, &pairs).await?;
+            let copies = trial::prepare_copies(&current, &program.trials[observed.len()..]).await?;
             let stage = Stage {
                 session: &current,
                 personas: self.setting.personas,
                 standing: &standing,
                 read_backs: &read_backs,
+                copies: &copies,
                 stepwise: self.ground.stepwise,
             };
             let more = stage.run(&program.trials[observed.len()..], self.ground.errors_per_session).await;

@@ -6,10 +6,11 @@ use crate::db::impersonate;
 use crate::db::session::{Prepared, Session, StatementResult};
 use crate::model::access::Standing as RowStanding;
 use crate::model::failure::Failure;
-use crate::verify::form::Who;
+use crate::verify::form::{Route, Who};
 use crate::verify::persona::Persona;
 use crate::verify::world::build::{Standing, parse_read_back};
 use futures::StreamExt;
+use futures::future::try_join_all;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -20,11 +21,15 @@ const IN_FLIGHT: usize = 200;
 /// embedded engine has none.
 const DEADLINE: Duration = Duration::from_secs(60);
 
+/// What goes back to the world as it was put up.
+const BACK: &str = "ROLLBACK TO SAVEPOINT attempt";
+
 /// A statement to run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Trial {
     pub(crate) who: Who,
     pub(crate) sql: String,
+    pub(crate) route: Route,
     /// The table to read back, and the persona to whom its rows then stand.
     pub(crate) reads_back: Option<(usize, usize)>,
 }
@@ -53,6 +58,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) personas: &'a [Persona],
     pub(crate) standing: &'a Standing,
     pub(crate) read_backs: &'a BTreeMap<(usize, usize), Prepared>,
+    /// The trials that are sent as a COPY, by their SQL.
+    pub(crate) copies: &'a BTreeMap<String, Prepared>,
     /// One message at a time, and nothing sent after an error: for an engine on which errors are dear.
     pub(crate) stepwise: bool,
 }
@@ -93,32 +100,48 @@ impl Stage<'_> {
             Who::Persona(persona) => self.personas[persona].become_sql.clone(),
             Who::Privileged(persona) => impersonate::claims_only(&self.personas[persona].claims),
         };
-        let become_sql = format!("ROLLBACK TO SAVEPOINT attempt; {become_sql}");
+        let become_sql = format!("{BACK}; {become_sql}");
         // Deferred constraints and triggers fire as the actor, before the outcome is read.
         let after = "SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL ROLE NONE; SET LOCAL row_security = off";
         let read_back = trial.reads_back.and_then(|pair| self.read_backs.get(&pair).map(|prepared| (pair, prepared)));
+        let (first, undo) = match &trial.route {
+            Route::After { first, undo } => (Some(first.as_str()), undo.map(|sql| format!("{BACK}; {sql}"))),
+            Route::Plain | Route::Copy => (None, None),
+        };
         let (became, result, deferred, rows) = if self.stepwise {
             let became = self.session.batch(&become_sql).await;
-            let result = self.session.statement(&trial.sql).await;
-            match (&result, read_back) {
+            let result = match self.optional(first).await {
+                Ok(()) => self.statement(trial).await,
+                Err(error) => Err(error),
+            };
+            let (deferred, rows) = match (&result, read_back) {
                 (Ok(_), Some((_, prepared))) => {
                     let deferred = self.session.batch(after).await;
                     let rows = if deferred.is_ok() { Some(self.session.run(prepared).await) } else { None };
-                    (became, result, deferred, rows)
+                    (deferred, rows)
                 }
-                _ => (became, result, Ok(()), None),
-            }
+                _ => (Ok(()), None),
+            };
+            let _undone = self.optional(undo.as_deref()).await;
+            (became, result, deferred, rows)
         } else if let Some((_, prepared)) = read_back {
-            let (became, result, deferred, rows) = futures::join!(
+            let (became, prelude, result, deferred, rows, _undone) = futures::join!(
                 self.session.batch(&become_sql),
-                self.session.statement(&trial.sql),
+                self.optional(first),
+                self.statement(trial),
                 self.session.batch(after),
                 self.session.run(prepared),
+                self.optional(undo.as_deref()),
             );
-            (became, result, deferred, Some(rows))
+            (became, prelude.and(result), deferred, Some(rows))
         } else {
-            let (became, result) = futures::join!(self.session.batch(&become_sql), self.session.statement(&trial.sql));
-            (became, result, Ok(()), None)
+            let (became, prelude, result, _undone) = futures::join!(
+                self.session.batch(&become_sql),
+                self.optional(first),
+                self.statement(trial),
+                self.optional(undo.as_deref()),
+            );
+            (became, prelude.and(result), Ok(()), None)
         };
         // Whatever failed first is what came of it: to become someone, the statement, what was deferred. A refusal to
         // become someone says nothing of the statement, so it must not read as a refusal of it.
@@ -143,6 +166,23 @@ impl Stage<'_> {
         Observed { result, changes }
     }
 
+    async fn statement(&self, trial: &Trial) -> Result<StatementResult, DbError> {
+        match &trial.route {
+            Route::Plain | Route::After { .. } => self.session.statement(&trial.sql).await,
+            Route::Copy => match self.copies.get(&trial.sql) {
+                Some(prepared) => self.session.copy_out(prepared).await,
+                None => Err(unreadable()),
+            },
+        }
+    }
+
+    async fn optional(&self, sql: Option<&str>) -> Result<(), DbError> {
+        match sql {
+            Some(sql) => self.session.batch(sql).await,
+            None => Ok(()),
+        }
+    }
+
     fn changes(&self, (subject, persona): (usize, usize), rows: Vec<Option<String>>) -> Option<Changes> {
         let before = &self.standing.sights[subject][persona];
         let mut changes = Changes::default();
@@ -157,6 +197,19 @@ impl Stage<'_> {
         changes.gone = before.keys().filter(|key| !present.contains(*key)).cloned().collect();
         Some(changes)
     }
+}
+
+/// Prepares the COPY statements among the trials, so that each is run in one message.
+///
+/// # Errors
+/// The first error of the server.
+pub(crate) async fn prepare_copies(session: &Session, trials: &[Trial]) -> Result<BTreeMap<String, Prepared>, Failure> {
+    let copies: BTreeSet<&String> =
+        trials.iter().filter(|trial| trial.route == Route::Copy).map(|trial| &trial.sql).collect();
+    let prepared = try_join_all(copies.iter().map(|sql| session.prepare(sql)))
+        .await
+        .map_err(|error| error.into_failure("a COPY could not be prepared"))?;
+    Ok(copies.into_iter().cloned().zip(prepared).collect())
 }
 
 fn lost(observed: &Observed) -> bool {

@@ -11,7 +11,7 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
     for (standing, rows) in scene.standings() {
         let promise = scene.promise(standing, &[Command::Delete]);
         let on_one_row = scene.where_key(rows[0]).map(|condition| format!("DELETE FROM {name} WHERE {condition}"));
-        let control = Some(Control::bounded(scene.owner_of(rows[0].1, Command::Delete), on_one_row.clone()));
+        let control = Some(Control::bounded(scene.owner_of(rows[0].1, &[Command::Delete]), on_one_row.clone()));
         if let Some(sql) = on_one_row {
             let needs = vec![need(Command::Delete, &[]), need(Command::Select, &scene.key_columns())];
             let aim = Aim::Rows(vec![rows[0].1.to_owned()]);

@@ -46,7 +46,7 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
 }
 
 /// Whether the persona has a row in every owned table that its own new row must refer to.
-fn has_parents(scene: &Scene<'_>) -> bool {
+pub(super) fn has_parents(scene: &Scene<'_>) -> bool {
     let must = |name: &String| scene.table().column(name).is_some_and(|column| column.not_null);
     scene.table().foreign_keys.iter().filter(|key| key.columns.iter().all(must)).all(|key| {
         let parent = scene.maker.subjects.iter().position(|subject| subject.access.table == key.target());

@@ -16,7 +16,7 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
         let promise = scene.promise(standing, &[Command::Select]);
         let keys: Vec<String> = rows.iter().map(|(_, key)| (*key).to_owned()).collect();
         let on_one_row = scene.where_key(rows[0]).map(|condition| format!("{list} WHERE {condition}"));
-        let control = Control::bounded(scene.owner_of(rows[0].1, Command::Select), on_one_row.clone());
+        let control = Control::bounded(scene.owner_of(rows[0].1, &[Command::Select]), on_one_row.clone());
         let needs = vec![need(Command::Select, &[])];
         let mut add = |form: &str, sql: String, aim: Aim| {
             scene.add(
@@ -72,21 +72,13 @@ fn count(scene: &Scene<'_>, plan: &mut Plan, name: &str, denial: Outcome) {
         "count",
         format!("SELECT count(*)::text FROM {name}"),
         // count(*) is allowed with SELECT on any one column.
-        vec![need(Command::Select, &any_column(scene))],
+        vec![need(Command::Select, &scene.any_column(Command::Select))],
         Aim::Count(expected),
         promise,
         denial,
         Some(Control::bounded(Who::Privileged(scene.persona), on_one_row)),
         None,
     );
-}
-
-/// A column with SELECT, where there is one; else those of the key.
-fn any_column(scene: &Scene<'_>) -> Vec<String> {
-    let (role, table) = (&scene.persona().actor.role, scene.table());
-    let names = table.columns.iter().map(|column| vec![column.name.clone()]);
-    let mut granted = names.filter(|name| table.grants(role, Command::Select, name));
-    granted.next().unwrap_or_else(|| scene.key_columns())
 }
 
 fn whole_row(scene: &Scene<'_>) -> String {

@@ -30,7 +30,7 @@ fn constant(scene: &Scene<'_>, plan: &mut Plan, standing: Standing, rows: &[(&Ro
     let Some((column, value)) = scene.plain_column() else { return same_again(scene, plan, standing, rows) };
     let set = Scene::assignment(&column.name, Some(&value));
     let promise = scene.promise(standing, &[Command::Update]);
-    let control = scene.owner_of(rows[0].1, Command::Update);
+    let control = scene.owner_of(rows[0].1, &[Command::Update]);
     let columns = vec![column.name.clone()];
     statement(scene, plan, standing, "key", &set, &columns, Some(rows[0]), rows, promise, control, None);
     statement(scene, plan, standing, "bare", &set, &columns, None, rows, promise, control, None);
@@ -43,7 +43,7 @@ fn same_again(scene: &Scene<'_>, plan: &mut Plan, standing: Standing, rows: &[(&
     let Some((column, value)) = set.next() else { return };
     let set = Scene::assignment(&column.name, Some(value));
     let promise = scene.promise(standing, &[Command::Update]);
-    let control = scene.owner_of(rows[0].1, Command::Update);
+    let control = scene.owner_of(rows[0].1, &[Command::Update]);
     let columns = vec![column.name.clone()];
     statement(scene, plan, standing, "key", &set, &columns, Some(rows[0]), rows, promise, control, None);
 }

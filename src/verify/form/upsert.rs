@@ -1,6 +1,7 @@
-//! INSERT … ON CONFLICT: DO UPDATE and DO NOTHING, with one's own row proposed under the key of every standing's row.
+//! INSERT … ON CONFLICT: DO UPDATE and DO NOTHING, with one's own row proposed under the key of every standing's row,
+//! and with what each other unique index holds of it.
 
-use super::{Aim, Plan, Promise, Scene, Who, insert::hold, need};
+use super::{Aim, Need, Plan, Planned, Promise, Scene, Who, insert::hold, need};
 use crate::db::quote::readable_identifier;
 use crate::model::access::{Command, Ownership, Standing};
 use crate::model::attempt::Outcome;
@@ -9,73 +10,130 @@ use crate::verify::world::Row;
 use crate::verify::world::insert::insert as insert_row;
 use crate::verify::world::rows::Values;
 
+const BOTH: [Command; 2] = [Command::Insert, Command::Update];
+
+/// A proposed row, and what it meets.
+pub(super) struct Upsert {
+    pub(super) insert: String,
+    /// `ON CONFLICT (…)`.
+    pub(super) conflict: String,
+    /// What DO UPDATE of the plain column needs.
+    pub(super) needs: Vec<Need>,
+    values: Values,
+}
+
 pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
-    let keys = scene.key_columns();
     let Some((column, constant)) = scene.plain_column() else { return Ok(()) };
-    if keys.is_empty() {
-        return Ok(());
-    }
-    let conflict: Vec<String> = keys.iter().map(|key| readable_identifier(key)).collect();
-    let conflict = format!("ON CONFLICT ({})", conflict.join(", "));
     let set = Scene::assignment(&column.name, Some(&constant));
     for (standing, rows) in scene.standings() {
         let (row, key) = rows[0];
-        // There a row under another's key is another's row, which INSERT tells of; one's own can be proposed again.
-        if scene.one_each() && standing != Standing::Own {
-            continue;
-        }
-        let Some(values) = proposed(scene, standing, row)? else { continue };
-        let columns: Vec<String> = values.keys().cloned().collect();
-        let insert = insert_row(scene.table(), &values);
-        let both = [Command::Insert, Command::Update];
-        let needs = vec![
-            need(Command::Insert, &columns),
-            need(Command::Update, std::slice::from_ref(&column.name)),
-            need(Command::Select, &keys),
-        ];
-        scene.add(
-            plan,
-            standing,
-            Command::Insert,
-            "on-conflict-update",
-            format!("{insert} {conflict} DO UPDATE SET {set}"),
-            needs,
-            Aim::Rows(vec![key.to_owned()]),
-            scene.promise(standing, &both),
-            scene.denial(&both, Outcome::RefusedPolicy),
-            Some(Who::Privileged(scene.persona).into()),
-            None,
-        );
+        let Some(upsert) = by_key(scene, standing, (row, key))? else { continue };
+        let sql = format!("{} {} DO UPDATE SET {set}", upsert.insert, upsert.conflict);
+        let drafted = scene.draft(standing, Command::Insert, "on-conflict-update", sql);
+        scene.push_both(plan, Planned { needs: upsert.needs.clone(), ..changing(scene, drafted, key) });
         if scene.one_each() {
             continue;
         }
-        let mut free = values;
-        let fresh = scene.maker.fresh(scene.subject, Some(scene.persona), Values::new(), "free key", scene.world)?;
-        free.extend(
-            keys.iter().filter_map(|name| fresh.get_key_value(name)).map(|(name, value)| (name.clone(), value.clone())),
-        );
-        let free = insert_row(scene.table(), &free);
-        nothing(scene, plan, standing, key, &insert, &free, &conflict, &columns);
+        nothing(scene, plan, standing, key, &upsert)?;
+    }
+    Ok(())
+}
+
+/// An upsert that changes the row with that key.
+fn changing(scene: &Scene<'_>, drafted: Planned, key: &str) -> Planned {
+    Planned {
+        asks: BOTH.to_vec(),
+        aim: Aim::Rows(vec![key.to_owned()]),
+        promise: scene.promise(drafted.standing, &BOTH),
+        denial: scene.denial(&BOTH, Outcome::RefusedPolicy),
+        ..drafted
+    }
+}
+
+/// The upsert by the table's key; `None` where it has none, or no row of one's own can be proposed under it.
+pub(super) fn by_key(scene: &Scene<'_>, standing: Standing, (row, _): (&Row, &str)) -> Result<Option<Upsert>, Failure> {
+    let keys = scene.key_columns();
+    // There a row under another's key is another's row, which INSERT tells of; one's own can be proposed again.
+    if keys.is_empty() || (scene.one_each() && standing != Standing::Own) {
+        return Ok(None);
+    }
+    Ok(proposed(scene, standing, row)?.and_then(|values| upsert(scene, &keys, values)))
+}
+
+fn upsert(scene: &Scene<'_>, unique: &[String], values: Values) -> Option<Upsert> {
+    let (column, _) = scene.plain_column()?;
+    let conflict: Vec<String> = unique.iter().map(|column| readable_identifier(column)).collect();
+    let columns: Vec<String> = values.keys().cloned().collect();
+    Some(Upsert {
+        insert: insert_row(scene.table(), &values),
+        conflict: format!("ON CONFLICT ({})", conflict.join(", ")),
+        needs: vec![
+            need(Command::Insert, &columns),
+            need(Command::Update, std::slice::from_ref(&column.name)),
+            need(Command::Select, unique),
+        ],
+        values,
+    })
+}
+
+/// The same through every unique index but the key's: the proposed row has a key of its own and meets the row in what
+/// the index holds of it.
+pub(super) fn other_indexes(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
+    let key_columns = scene.key_columns();
+    let Some((column, constant)) = scene.plain_column() else { return Ok(()) };
+    let set = Scene::assignment(&column.name, Some(&constant));
+    let mut seen: Vec<&Vec<String>> = vec![&key_columns];
+    for unique in &scene.table().uniques {
+        if scene.one_each() || seen.contains(&unique) {
+            continue;
+        }
+        seen.push(unique);
+        for (standing, rows) in scene.standings() {
+            let met = rows
+                .iter()
+                .find(|(row, _)| unique.iter().all(|name| row.values.get(name).is_some_and(Option::is_some)));
+            let Some((row, key)) = met else { continue };
+            let form = format!("on-conflict-{}", unique.join("-"));
+            let values = proposed_under(scene, row, unique, &form)?;
+            let Some(Upsert { insert, conflict, needs, .. }) = values.and_then(|v| upsert(scene, unique, v)) else {
+                continue;
+            };
+            let (sql, form_of) = (format!("{insert} {conflict}"), |what: &str| format!("{form}-{what}"));
+            let changes = format!("{sql} DO UPDATE SET {set}");
+            let drafted = scene.draft(standing, Command::Insert, &form_of("update"), changes);
+            plan.attempts.push(Planned { needs: needs.clone(), ..changing(scene, drafted, key) });
+            let needs = needs.into_iter().filter(|need| need.command != Command::Update).collect();
+            plan.attempts.push(Planned {
+                needs,
+                aim: Aim::Untouched(vec![(*key).to_owned()]),
+                denial: scene.denial(&[Command::Insert], Outcome::Hidden),
+                ..scene.draft(standing, Command::Insert, &form_of("nothing"), format!("{sql} DO NOTHING"))
+            });
+        }
     }
     Ok(())
 }
 
 /// DO NOTHING changes no existing row, whoever's it is; what it tells of existence is another check's question. On
 /// one's own side it is tried with a key that is free, where it must insert.
-#[expect(clippy::too_many_arguments, reason = "each is a separate fact of the one attempt")]
-fn nothing(
-    scene: &Scene<'_>,
-    plan: &mut Plan,
-    standing: Standing,
-    key: &str,
-    insert: &str,
-    free: &str,
-    conflict: &str,
-    columns: &[String],
-) {
-    let needs = vec![need(Command::Insert, columns), need(Command::Select, &scene.key_columns())];
+fn nothing(scene: &Scene<'_>, plan: &mut Plan, standing: Standing, key: &str, upsert: &Upsert) -> Result<(), Failure> {
+    let columns: Vec<String> = upsert.values.keys().cloned().collect();
+    let needs = vec![need(Command::Insert, &columns), need(Command::Select, &scene.key_columns())];
     let inserts = matches!(standing, Standing::Own | Standing::Any);
-    let (values, aim) = if inserts { (free, Aim::New) } else { (insert, Aim::Untouched(vec![key.to_owned()])) };
+    let (insert, aim) = if inserts {
+        let mut free = upsert.values.clone();
+        let fresh = scene.maker.fresh(scene.subject, Some(scene.persona), Values::new(), "free key", scene.world)?;
+        let names = scene.key_columns();
+        free.extend(
+            names
+                .iter()
+                .filter_map(|name| fresh.get_key_value(name))
+                .map(|(name, value)| (name.clone(), value.clone())),
+        );
+        (insert_row(scene.table(), &free), Aim::New)
+    } else {
+        (upsert.insert.clone(), Aim::Untouched(vec![key.to_owned()]))
+    };
     let promise = if inserts { scene.promise(standing, &[Command::Insert]) } else { Promise::No };
     let otherwise = if inserts { Outcome::RefusedPolicy } else { Outcome::Hidden };
     scene.add(
@@ -83,7 +141,7 @@ fn nothing(
         standing,
         Command::Insert,
         "on-conflict-nothing",
-        format!("{values} {conflict} DO NOTHING"),
+        format!("{insert} {} DO NOTHING", upsert.conflict),
         needs,
         aim,
         promise,
@@ -91,10 +149,17 @@ fn nothing(
         Some(Who::Privileged(scene.persona).into()),
         None,
     );
+    Ok(())
 }
 
 /// The proposed row: one's own, under the key of `row`; for who owns nothing, `row`'s own values.
-fn proposed(scene: &Scene<'_>, standing: Standing, row: &Row) -> Result<Option<Values>, Failure> {
+pub(super) fn proposed(scene: &Scene<'_>, standing: Standing, row: &Row) -> Result<Option<Values>, Failure> {
+    proposed_under(scene, row, &scene.key_columns(), &format!("on-conflict {standing}"))
+}
+
+/// As [`proposed`], with `row`'s values in the columns of one unique index. `None` where one of them is NULL, which
+/// meets nothing.
+fn proposed_under(scene: &Scene<'_>, row: &Row, unique: &[String], name: &str) -> Result<Option<Values>, Failure> {
     let owned = matches!(scene.ownership(), Ownership::All(_) | Ownership::Any(_));
     let own = if owned && scene.persona().uid.is_some() { hold(scene, |_| Some(scene.persona)) } else { None };
     let hold = match own {
@@ -106,15 +171,14 @@ fn proposed(scene: &Scene<'_>, standing: Standing, row: &Row) -> Result<Option<V
             .map(|path| (path.column().to_owned(), row.values.get(path.column()).cloned().flatten()))
             .collect(),
     };
-    let name = format!("on-conflict {standing}");
-    let mut values = scene.maker.fresh(scene.subject, Some(scene.persona), hold.clone(), &name, scene.world)?;
-    for column in scene.key_columns() {
-        match row.values.get(&column) {
-            Some(Some(value)) => values.insert(column, Some(value.clone())),
+    let mut values = scene.maker.fresh(scene.subject, Some(scene.persona), hold.clone(), name, scene.world)?;
+    for column in unique {
+        match row.values.get(column) {
+            Some(Some(value)) => values.insert(column.clone(), Some(value.clone())),
             _ => return Ok(None),
         };
     }
     let mut kept = hold;
-    kept.extend(scene.key_columns().into_iter().map(|column| (column, None)));
+    kept.extend(unique.iter().map(|column| (column.clone(), None)));
     Ok(Some(scene.client_values(values, &kept)))
 }

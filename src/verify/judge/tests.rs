@@ -6,7 +6,7 @@ use crate::db::session::StatementResult;
 use crate::model::access::{Actor, Ownership, TableAccess, TableName};
 use crate::model::catalog::Table;
 use crate::model::source::{Place, SourceFile};
-use crate::verify::form::Need;
+use crate::verify::form::{Need, Route};
 use crate::verify::trial::Changes;
 use crate::verify::world::Seen;
 use std::collections::BTreeMap;
@@ -76,14 +76,18 @@ impl Bench {
             persona: 0,
             standing,
             command,
+            asks: vec![command],
             form: "key".to_owned(),
             sql: "…".to_owned(),
+            route: Route::Plain,
+            tells: if command == Command::Select { Tells::Answer } else { Tells::Changes },
             needs: vec![Need { command, columns: Vec::new() }],
             aim,
             promise: if promised { Promise::Yes } else { Promise::No },
             denial: Outcome::Hidden,
             control: None,
             impossible: None,
+            no_row: None,
         };
         let seen = |standing| Seen { locator: String::new(), standing };
         let before = [("mine", Standing::Own), ("mine too", Standing::Own), ("theirs", Standing::Other)];

@@ -9,26 +9,27 @@ pub(crate) fn sql_value(value: Option<&str>) -> String {
     value.map_or_else(|| "NULL".to_owned(), |text| literal(text).trim_start().to_owned())
 }
 
+/// What an INSERT says of its columns, in the table's order, which is how people read it: ` (…)`, with OVERRIDING where
+/// an identity column is given; and what each is set to. `value` gives the SQL of a column that is set.
+pub(crate) fn set_columns(table: &Table, value: impl Fn(&str) -> Option<String>) -> (String, Vec<String>) {
+    let set: Vec<_> = table.columns.iter().filter_map(|column| Some((column, value(&column.name)?))).collect();
+    let columns: Vec<String> = set.iter().map(|(column, _)| readable_identifier(&column.name)).collect();
+    let overriding = if set.iter().any(|(column, _)| column.identity_always) { " OVERRIDING SYSTEM VALUE" } else { "" };
+    (format!(" ({}){overriding}", columns.join(", ")), set.into_iter().map(|(_, value)| value).collect())
+}
+
+/// What follows the table's name in an INSERT of one row, and INSERT in a MERGE.
+pub(crate) fn row_clause(table: &Table, values: &BTreeMap<String, Option<String>>) -> String {
+    let (columns, literals) = set_columns(table, |name| values.get(name).map(|value| sql_value(value.as_deref())));
+    if literals.is_empty() {
+        return " DEFAULT VALUES".to_owned();
+    }
+    format!("{columns} VALUES ({})", literals.join(", "))
+}
+
 /// `INSERT INTO … (…) VALUES (…)` for one row.
 pub(crate) fn insert(table: &Table, values: &BTreeMap<String, Option<String>>) -> String {
-    let mut columns = Vec::new();
-    let mut literals = Vec::new();
-    let mut overriding = "";
-    // In the table's order, which is how people read it.
-    for column in &table.columns {
-        if let Some(value) = values.get(&column.name) {
-            columns.push(readable_identifier(&column.name));
-            literals.push(sql_value(value.as_deref()));
-            if column.identity_always {
-                overriding = " OVERRIDING SYSTEM VALUE";
-            }
-        }
-    }
-    let name = quote_table(&table.name());
-    if columns.is_empty() {
-        return format!("INSERT INTO {name} DEFAULT VALUES");
-    }
-    format!("INSERT INTO {name} ({}){overriding} VALUES ({})", columns.join(", "), literals.join(", "))
+    format!("INSERT INTO {}{}", quote_table(&table.name()), row_clause(table, values))
 }
 
 /// The columns that name a row: the primary key, else the first unique index over columns that are never NULL.
