@@ -4,6 +4,7 @@ pub mod access;
 pub mod attempt;
 pub mod catalog;
 pub mod enums;
+pub mod explanation;
 pub mod failure;
 pub mod finding;
 pub mod lock;

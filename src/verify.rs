@@ -1,6 +1,7 @@
 //! The verification: worlds of rows, attempts on them as every actor, and what came of each against the contract.
 
 mod coverage;
+mod explain;
 mod findings;
 mod fitness;
 mod form;

@@ -22,7 +22,7 @@ const BARE_BOUND: u64 = 10_000;
 /// Flags.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  chartchek-db verify-rls                      on a scratch database made from the migrations\n  chartchek-db verify-rls --target             on the database that DATABASE_URL or PG* name\n  chartchek-db verify-rls --format json --only documents/"
+    after_help = "Examples:\n  chartchek-db verify-rls                      on a scratch database made from the migrations\n  chartchek-db verify-rls --target             on the database that DATABASE_URL or PG* name\n  chartchek-db verify-rls --format json --only documents/\n  chartchek-db verify-rls --explain documents/user/other/update/key"
 )]
 pub(crate) struct Args {
     /// Verify the database that DATABASE_URL or the PG* variables name, in one transaction that is rolled back
@@ -44,9 +44,13 @@ pub(crate) struct Args {
     /// Only attempts whose id contains this; may be given several times
     #[arg(long, value_name = "TEXT")]
     only: Vec<String>,
-    /// Print the psql script of this one attempt instead of a report
+    /// Print a psql script that shows this one finding or attempt, instead of a report
     #[arg(long, value_name = "ID", conflicts_with_all = ["only", "format", "reports"])]
     repro: Option<String>,
+    /// Print why this one finding or attempt came to what it did, held denials too: which policies were consulted, and
+    /// what each part of their conditions was for the row
+    #[arg(long, value_name = "ID", conflicts_with_all = ["repro", "only", "format", "reports"])]
+    explain: Option<String>,
     /// On a target, try statements without WHERE only on tables of at most so many rows
     #[arg(long, value_name = "ROWS", default_value_t = BARE_BOUND)]
     bare_bound: u64,
@@ -92,9 +96,10 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         None => project.contract.clone(),
     };
     let contract = parse::parse(&file)?;
-    let only = if args.repro.is_some() { args.repro.clone().into_iter().collect() } else { args.only.clone() };
+    let asked = args.repro.clone().or_else(|| args.explain.clone());
+    let only = asked.as_deref().map_or_else(|| args.only.clone(), Options::scope);
     let today = time::OffsetDateTime::now_utc().date();
-    let options = Options { only, bare_bound: args.bare_bound, repro: args.repro.clone(), today };
+    let options = Options { only, bare_bound: args.bare_bound, asked: asked.clone(), today };
     let tool = concat!("chartchek-db ", env!("CARGO_PKG_VERSION")).to_owned();
     let mut environment = Environment { project: project.describe(), tool, ..Environment::default() };
     let (verified, mut not_tried) = if args.target || args.connection.database_url.is_some() {
@@ -102,12 +107,13 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     } else {
         on_scratch(&args, &project, &contract, &options, &mut environment).await?
     };
-    if let Some(id) = &args.repro {
-        let script = verified.script.ok_or_else(|| {
-            Failure::usage(format!("there is no attempt {id}"))
+    if let Some(id) = &asked {
+        let told = if args.repro.is_some() { verified.script } else { explained(id, &verified) };
+        let told = told.ok_or_else(|| {
+            Failure::usage(format!("there is no attempt or finding {id}"))
                 .help("copy an id from a report, such as documents/user/other/select/all")
         })?;
-        output.print(&script);
+        output.print(&told);
         return Ok(Exit::Clean);
     }
     environment.server = format!("PostgreSQL {}", verified.catalog.server.version);
@@ -117,6 +123,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         environment,
         attempts: verified.attempts,
         findings: verified.findings,
+        explanations: verified.explanations,
         beyond: verified.beyond,
         accepted: verified.accepted,
         probes: verified.probes,
@@ -133,6 +140,27 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     }
     output.print(&render(args.format, &report)?);
     Ok(exit(&report, &args))
+}
+
+/// Why the attempt, or the finding, of that id came to what it came to.
+fn explained(id: &str, verified: &Verified) -> Option<String> {
+    let findings = || verified.findings.iter().chain(&verified.beyond);
+    let finding = findings().find(|finding| finding.id(&verified.attempts) == id);
+    let of_finding = |attempt: &str| finding.is_some_and(|finding| finding.attempts.iter().any(|one| one == attempt));
+    let told = verified.explanations.iter().find(|told| told.attempt == id || of_finding(&told.attempt));
+    let Some(told) = told else {
+        // A probe's finding says itself how it came about.
+        return finding.map(|finding| format!("{id}: {}\n  {}\n  {}\n", finding.what, finding.why, finding.remedy));
+    };
+    let attempt = verified.attempts.iter().find(|attempt| attempt.id == told.attempt)?;
+    let mut text = format!(
+        "{}: {}, expected {}, got {}\n  {}; -- as {}\n",
+        attempt.id, attempt.verdict, attempt.expected, attempt.outcome, attempt.statement, attempt.persona
+    );
+    for line in told.lines() {
+        text.push_str(&format!("  {line}\n"));
+    }
+    Some(text)
 }
 
 async fn on_scratch(

@@ -96,3 +96,11 @@ pub struct Attempt {
     /// The statement.
     pub statement: String,
 }
+
+impl Attempt {
+    /// The id of the finding that `check` makes of attempts like this one. Stable: neither engine nor order, neither
+    /// form nor row stand in it.
+    pub fn finding_id(&self, check: &str) -> String {
+        format!("{check}/{}/{}/{}/{}", self.table, self.actor, self.standing, self.command)
+    }
+}

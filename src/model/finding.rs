@@ -1,5 +1,6 @@
 //! What a check reports: what, where, why, what to do.
 
+use crate::model::attempt::Attempt;
 use crate::model::source::Place;
 use std::fmt;
 
@@ -52,4 +53,13 @@ pub struct Finding {
     pub statement: String,
     /// The attempts that show it, if attempts do.
     pub attempts: Vec<String>,
+}
+
+impl Finding {
+    /// Its stable id, by which it is reproduced and explained: the check and what it is about. `attempts` are the
+    /// report's.
+    pub fn id(&self, attempts: &[Attempt]) -> String {
+        let shown = self.attempts.first().and_then(|id| attempts.iter().find(|attempt| attempt.id == *id));
+        shown.map_or_else(|| format!("{}/{}", self.check, self.object), |shown| shown.finding_id(&self.check))
+    }
 }

@@ -1,6 +1,7 @@
 //! What a checking command has to say, before any format.
 
 use crate::model::attempt::{Attempt, Verdict};
+use crate::model::explanation::Explanation;
 use crate::model::finding::Finding;
 
 /// Something that was not tried, and why.
@@ -85,6 +86,8 @@ pub struct Report {
     pub attempts: Vec<Attempt>,
     /// The findings.
     pub findings: Vec<Finding>,
+    /// Why attempts came to what they came to: one for each finding that attempts show.
+    pub explanations: Vec<Explanation>,
     /// Findings that are the server's fault, or that no schema can help.
     pub beyond: Vec<Finding>,
     /// Findings that the contract, or a rule of the design, accepts.
@@ -102,6 +105,11 @@ pub struct Report {
 }
 
 impl Report {
+    /// The explanation of a finding, where there is one.
+    pub fn explanation(&self, finding: &Finding) -> Option<&Explanation> {
+        self.explanations.iter().find(|explanation| finding.attempts.contains(&explanation.attempt))
+    }
+
     /// The counts.
     pub fn summary(&self) -> Summary {
         let count = |verdict| self.attempts.iter().filter(|attempt| attempt.verdict == verdict).count();

@@ -1,6 +1,7 @@
 //! The report for people at a terminal.
 
 use crate::model::attempt::{Attempt, Verdict};
+use crate::model::explanation::Explanation;
 use crate::model::finding::Finding;
 use crate::model::report::Report;
 use crate::report::matrix;
@@ -42,7 +43,7 @@ pub fn render(report: &Report) -> String {
         let _infallible = writeln!(text, "{QUIET}{}{QUIET:#}", matrix::LEGEND);
     }
     for finding in &report.findings {
-        text.push_str(&render_finding(finding));
+        text.push_str(&render_finding(report, finding));
     }
     if !report.beyond.is_empty() {
         let _infallible = writeln!(
@@ -50,7 +51,7 @@ pub fn render(report: &Report) -> String {
             "\n{DOUBT}the server's own, and what no schema can close{DOUBT:#}: fails only with --strict"
         );
         for finding in &report.beyond {
-            text.push_str(&render_finding(finding));
+            text.push_str(&render_finding(report, finding));
         }
     }
     if !report.accepted.is_empty() {
@@ -85,12 +86,16 @@ fn paint_matrix(matrix: &str) -> String {
     matrix.replace('!', &format!("{BAD}!{BAD:#}")).replace('?', &format!("{DOUBT}?{DOUBT:#}"))
 }
 
-fn render_finding(finding: &Finding) -> String {
+fn render_finding(report: &Report, finding: &Finding) -> String {
     let mut text = format!("\n{BAD}{}{BAD:#}: {}\n", finding.check, finding.what);
     if let Some(place) = &finding.place {
         let _infallible = writeln!(text, "  promise:  {}", place.location());
     }
+    let _infallible = writeln!(text, "  id:       {}", finding.id(&report.attempts));
     let _infallible = writeln!(text, "  seen:     {}", finding.why);
+    for (place, line) in report.explanation(finding).into_iter().flat_map(Explanation::lines).enumerate() {
+        let _infallible = writeln!(text, "  {:9} {line}", if place == 0 { "because:" } else { "" });
+    }
     if !finding.statement.is_empty() {
         let _infallible = writeln!(text, "  shown by: {}", finding.statement);
     }

@@ -1,5 +1,7 @@
 //! The JSON report, version 1: frozen structs of its own, so that no change of the model changes the format.
 
+mod explanation;
+
 use crate::model::attempt;
 use crate::model::finding;
 use crate::model::report;
@@ -80,6 +82,7 @@ struct Attempt<'a> {
 
 #[derive(Serialize)]
 struct Finding<'a> {
+    id: String,
     check: &'a str,
     what: &'a str,
     object: &'a str,
@@ -90,6 +93,8 @@ struct Finding<'a> {
     reach: &'a str,
     statement: &'a str,
     attempts: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<explanation::Explanation<'a>>,
 }
 
 #[derive(Serialize)]
@@ -129,8 +134,8 @@ pub fn render(report: &report::Report) -> Result<String, serde_json::Error> {
             beyond: summary.beyond,
         },
         attempts: report.attempts.iter().map(of_attempt).collect(),
-        findings: report.findings.iter().map(of_finding).collect(),
-        beyond: report.beyond.iter().map(of_finding).collect(),
+        findings: report.findings.iter().map(|finding| of_finding(report, finding)).collect(),
+        beyond: report.beyond.iter().map(|finding| of_finding(report, finding)).collect(),
         accepted: report
             .accepted
             .iter()
@@ -161,8 +166,9 @@ fn of_attempt(attempt: &attempt::Attempt) -> Attempt<'_> {
     }
 }
 
-fn of_finding(finding: &finding::Finding) -> Finding<'_> {
+fn of_finding<'a>(report: &'a report::Report, finding: &'a finding::Finding) -> Finding<'a> {
     Finding {
+        id: finding.id(&report.attempts),
         check: &finding.check,
         what: &finding.what,
         object: &finding.object,
@@ -172,6 +178,7 @@ fn of_finding(finding: &finding::Finding) -> Finding<'_> {
         reach: finding.reach.word(),
         statement: &finding.statement,
         attempts: &finding.attempts,
+        explanation: report.explanation(finding).map(Into::into),
     }
 }
 

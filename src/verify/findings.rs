@@ -6,24 +6,54 @@ use crate::model::attempt::{Attempt, Outcome, Verdict};
 use crate::model::finding::{Finding, Reach};
 use crate::verify::world::Subject;
 
-/// The findings of leaks and over-denials, in the attempts' order.
-pub(crate) fn of_attempts(attempts: &[Attempt], subjects: &[Subject]) -> Vec<Finding> {
-    let mut groups: Vec<(Vec<&Attempt>, &str)> = Vec::new();
+/// The checks that attempts' findings carry.
+pub(crate) const CHECKS: &[&str] = &["leak", "over-denial", "grant-without-promise"];
+
+/// Attempts that show the same: the same check failed for one table, actor, standing and command.
+#[derive(Debug)]
+pub(crate) struct Group<'a> {
+    check: &'static str,
+    attempts: Vec<&'a Attempt>,
+}
+
+impl Group<'_> {
+    /// The one that shows it best: of the first world, the plainest statement; a count, which names no row, last.
+    pub(crate) fn shown(&self) -> Option<&Attempt> {
+        let rank = |attempt: &&&Attempt| {
+            (attempt.form.contains('@'), attempt.form.starts_with("count"), attempt.statement.len())
+        };
+        self.attempts.iter().min_by_key(rank).copied()
+    }
+
+    /// The id of its finding.
+    pub(crate) fn id(&self) -> String {
+        self.shown().map(|shown| shown.finding_id(self.check)).unwrap_or_default()
+    }
+}
+
+/// The attempts that did not hold, grouped, in the attempts' order.
+pub(crate) fn groups(attempts: &[Attempt]) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
     for attempt in attempts {
         let Some(check) = check(attempt) else { continue };
-        let same = groups.iter_mut().find(|(group, of)| {
-            *of == check
-                && group.first().is_some_and(|first| {
+        let same = groups.iter_mut().find(|group| {
+            group.check == check
+                && group.attempts.first().is_some_and(|first| {
                     (&first.table, &first.actor, first.standing, first.command)
                         == (&attempt.table, &attempt.actor, attempt.standing, attempt.command)
                 })
         });
         match same {
-            Some((group, _)) => group.push(attempt),
-            None => groups.push((vec![attempt], check)),
+            Some(group) => group.attempts.push(attempt),
+            None => groups.push(Group { check, attempts: vec![attempt] }),
         }
     }
-    groups.into_iter().filter_map(|(group, check)| finding(&group, check, subjects)).collect()
+    groups
+}
+
+/// The findings of leaks and over-denials, in the attempts' order.
+pub(crate) fn of_attempts(attempts: &[Attempt], subjects: &[Subject]) -> Vec<Finding> {
+    groups(attempts).iter().filter_map(|group| finding(group, subjects)).collect()
 }
 
 fn check(attempt: &Attempt) -> Option<&'static str> {
@@ -37,9 +67,8 @@ fn check(attempt: &Attempt) -> Option<&'static str> {
     }
 }
 
-fn finding(group: &[&Attempt], check: &str, subjects: &[Subject]) -> Option<Finding> {
-    // The plainest statement shows it best.
-    let shown = group.iter().min_by_key(|attempt| attempt.statement.len())?;
+fn finding(group: &Group<'_>, subjects: &[Subject]) -> Option<Finding> {
+    let (shown, check) = (group.shown()?, group.check);
     let (actor, standing, command, table) = (&shown.actor, shown.standing, shown.command, &shown.table);
     let rows = match standing.word() {
         "own" => "rows of its own in",
@@ -83,6 +112,6 @@ fn finding(group: &[&Attempt], check: &str, subjects: &[Subject]) -> Option<Find
         remedy,
         reach: Reach::Api,
         statement: format!("{}; -- as {}", shown.statement, shown.persona),
-        attempts: group.iter().map(|attempt| attempt.id.clone()).collect(),
+        attempts: group.attempts.iter().map(|attempt| attempt.id.clone()).collect(),
     })
 }

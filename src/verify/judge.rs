@@ -168,6 +168,29 @@ impl Case<'_> {
         before.count() + after.count()
     }
 
+    /// The key of the row that the verdict is about: of those that the statement is about, the first that it touched
+    /// beyond the promise, or did not touch in spite of it. None where it is a new row.
+    pub(crate) fn row(&self) -> Option<String> {
+        let (Aim::Rows(aimed) | Aim::All(aimed) | Aim::Untouched(aimed)) = &self.planned.aim else {
+            return match self.planned.aim {
+                Aim::Count(_) => {
+                    self.before.keys().find(|key| self.is_beyond(key)).or(self.before.keys().next()).cloned()
+                }
+                _ => None,
+            };
+        };
+        let touched = self.observed.map(|observed| self.touched(observed)).unwrap_or_default();
+        let promised = self.promised();
+        let telling = aimed.iter().find(|key| touched.contains(key.as_str()) != promised);
+        let beyond = || touched.iter().find(|key| self.is_beyond(key)).map(|key| (*key).to_owned());
+        telling.cloned().or_else(beyond).or_else(|| aimed.first().cloned())
+    }
+
+    /// Whether a row that was there before is not promised.
+    pub(crate) fn is_beyond(&self, key: &str) -> bool {
+        self.before.get(key).is_some_and(|seen| !self.row_promised(seen.standing))
+    }
+
     /// Whether the same statement is judged for rows of that standing by another attempt.
     fn told_elsewhere(&self, standing: Standing) -> bool {
         matches!(self.planned.aim, Aim::All(_)) && standing != self.planned.standing && self.told.contains(&standing)

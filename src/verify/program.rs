@@ -74,7 +74,7 @@ impl Program {
         if world.kind == WorldKind::Different {
             plan.not_run.extend(coverage::without_rows(&setting, world, standing));
         }
-        let asked = |planned: &&Planned| options.repro.as_ref().is_some_and(|asked| id(&setting, planned) == *asked);
+        let asked = |planned: &&Planned| options.asked.as_ref().is_some_and(|asked| id(&setting, planned) == *asked);
         let script = plan.attempts.iter().find(asked).map(|planned| script(place, planned));
         plan.attempts.retain(|planned| options.wants(&id(&setting, planned)));
         plan.not_run.retain(|not_run| options.wants(&not_run.what));

@@ -1,17 +1,21 @@
 //! The run: plan the worlds, make every attempt in transactions that are always rolled back, judge, report.
 
+mod aftermath;
+mod tried;
+
 use crate::contract::validate;
 use crate::db::catalog as catalogue;
 use crate::db::session::Session;
-use crate::model::access::{Contract, Standing as RowStanding};
+use crate::model::access::Contract;
 use crate::model::attempt::Attempt;
 use crate::model::catalog::Catalog;
+use crate::model::explanation::Explanation;
 use crate::model::failure::Failure;
 use crate::model::finding::Finding;
 use crate::model::report::{Accepted, NotRun, ProbeCount};
 use crate::verify::fitness::{fit_to_judge, is_tried, not_tried};
 use crate::verify::form;
-use crate::verify::judge::{Case, judge};
+use crate::verify::judge::judge;
 use crate::verify::persona::cast;
 use crate::verify::probe::site::Site;
 use crate::verify::probe::{PROBES, Probe, Probes};
@@ -21,8 +25,9 @@ use crate::verify::world::build::{self, Standing, Unmade};
 use crate::verify::world::rows::{self, Maker};
 use crate::verify::world::{Setting, Subject, World, WorldKind};
 use crate::verify::{coverage, findings};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
+use tried::Tried;
 
 /// How often a world is built anew after a lost connection before the rest is given up.
 const LIVES: usize = 3;
@@ -45,13 +50,21 @@ pub struct Options {
     pub only: Vec<String>,
     /// Statements without WHERE are tried only on tables of at most so many rows (targets).
     pub bare_bound: u64,
-    /// The id of the one attempt whose psql script is wanted, too.
-    pub repro: Option<String>,
+    /// The id of the attempt or finding whose psql script and explanation are wanted, too.
+    pub asked: Option<String>,
     /// The day by which the contract's `expires` are judged.
     pub today: time::Date,
 }
 
 impl Options {
+    /// What has to be tried to see an attempt's or a finding's id again, as parts of ids.
+    pub fn scope(id: &str) -> Vec<String> {
+        // A finding is told of with its table's other attempts: `leak/documents/user/other/select`.
+        let of_attempts = findings::CHECKS.iter().find_map(|check| id.strip_prefix(check)?.strip_prefix('/'));
+        let table = of_attempts.and_then(|rest| rest.rsplitn(4, '/').nth(3)).map(|table| format!("{table}/"));
+        table.into_iter().chain([id.to_owned()]).collect()
+    }
+
     /// Whether an attempt or probe of that id is asked for.
     pub(crate) fn wants(&self, id: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|part| id.contains(part))
@@ -73,6 +86,8 @@ pub struct Verified {
     pub attempts: Vec<Attempt>,
     /// The findings.
     pub findings: Vec<Finding>,
+    /// Why attempts came to what they came to: those that findings show, and the one asked for.
+    pub explanations: Vec<Explanation>,
     /// Findings that are the server's fault, or that no schema can help.
     pub beyond: Vec<Finding>,
     /// Findings that the contract, or a rule of the design, accepts.
@@ -120,6 +135,7 @@ pub async fn verify(
         ground,
         options,
         attempts: Vec::new(),
+        explanations: Vec::new(),
         findings: coverage::findings(contract, &catalog),
         not_run: contract
             .tables
@@ -131,9 +147,10 @@ pub async fn verify(
         probes: Probes::default(),
         refused: BTreeSet::new(),
         elapsed: Duration::ZERO,
+        explaining: Duration::ZERO,
     };
     run.all_worlds(session, connect).await?;
-    let Run { elapsed, attempts, mut findings, mut not_run, script, mut probes, .. } = run;
+    let Run { elapsed, attempts, explanations, mut findings, mut not_run, script, mut probes, .. } = run;
     let all = options.only.is_empty() && probes.not_run.is_empty() && probes.doubts.is_empty();
     probes.not_tried.extend((!attempts.is_empty()).then(form::not_tried));
     probes.accept(&contract.accepts, all, options.today);
@@ -142,6 +159,7 @@ pub async fn verify(
     not_run.extend(probes.not_run);
     Ok(Verified {
         attempts,
+        explanations,
         findings,
         beyond: probes.beyond,
         accepted: probes.accepted,
@@ -160,6 +178,7 @@ struct Run<'a> {
     ground: Ground,
     options: &'a Options,
     attempts: Vec<Attempt>,
+    explanations: Vec<Explanation>,
     findings: Vec<Finding>,
     not_run: Vec<NotRun>,
     script: Option<String>,
@@ -168,6 +187,8 @@ struct Run<'a> {
     refused: BTreeSet<(usize, usize)>,
     /// How long the attempts took.
     elapsed: Duration,
+    /// How long explaining them took, which is no attempt's time.
+    explaining: Duration,
 }
 
 impl Run<'_> {
@@ -188,7 +209,7 @@ impl Run<'_> {
                 self.refused.insert(row);
             }
         }
-        self.elapsed = started.elapsed();
+        self.elapsed = started.elapsed().saturating_sub(self.explaining);
         self.all_probes(&mut session, connect).await?;
         if let Some((session, _begun)) = session {
             // Nothing was committed: the server rolls back when the connection ends, and is told so first.
@@ -285,7 +306,14 @@ impl Run<'_> {
             current.close().await;
         }
         if let (Some(program), Some(first)) = (program, first) {
-            self.judge_all(world, &program, &observed, &first);
+            let tried = Tried::new(self.setting, world, &program, &observed, &first);
+            let cases = (0..program.planned.len()).filter_map(|place| tried.case(place));
+            self.attempts.extend(cases.map(|case| judge(&case)));
+            if let Some((session, true)) = session {
+                let started = Instant::now();
+                self.explain(session, &tried).await;
+                self.explaining += started.elapsed();
+            }
         }
         Ok(None)
     }
@@ -342,7 +370,7 @@ impl Run<'_> {
         }
         let why = "the connection was lost".to_owned();
         self.probes.not_run.extend(left.map(|probe| NotRun { what: probe.name.to_owned(), why: why.clone() }));
-        if let Some(asked) = &self.options.repro {
+        if let Some(asked) = &self.options.asked {
             self.script = self.script.take().or_else(|| self.probes.scripts.get(asked).cloned());
         }
         Ok(())
@@ -381,32 +409,6 @@ impl Run<'_> {
                 let what = program::id(&self.setting, planned);
                 self.not_run.push(NotRun { what, why: "the connection was lost".to_owned() });
             }
-        }
-    }
-
-    fn judge_all(&mut self, world: &World, program: &Program, observed: &[Observed], first: &Standing) {
-        let Standing { keys, sights } = first;
-        let mut told: BTreeMap<(usize, usize), BTreeSet<RowStanding>> = BTreeMap::new();
-        for (planned, (own, control)) in program.planned.iter().zip(&program.of_attempt) {
-            let seen = own.and_then(|index| observed.get(index));
-            if own.is_some() && seen.is_none() {
-                continue;
-            }
-            let told = told.entry((planned.subject, planned.persona)).or_insert_with(|| {
-                let sight = &sights[planned.subject][planned.persona];
-                let rows = world.rows.iter().zip(keys).filter(|(row, _)| row.subject == planned.subject);
-                rows.filter_map(|(_, key)| sight.get(key)).map(|seen| seen.standing).collect()
-            });
-            self.attempts.push(judge(&Case {
-                told,
-                contract: self.setting.contract,
-                subject: &self.setting.subjects[planned.subject],
-                persona: &self.setting.personas[planned.persona],
-                planned,
-                before: &sights[planned.subject][planned.persona],
-                observed: seen,
-                control: control.and_then(|index| observed.get(index)),
-            }));
         }
     }
 }
