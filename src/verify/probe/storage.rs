@@ -155,8 +155,12 @@ fn deeds(site: &Site<'_>, storage: &Storage, bucket: &str, persona: usize) -> Ve
             ],
         ),
         deed("adds to another's folder", vec![object("chartchek-db-probe-new.txt", own.as_ref())]),
-        deed("makes a bucket public", vec![format!("UPDATE storage.buckets SET public = true WHERE id = {id}")]),
     ];
+    // Buckets that are there already are left alone on a target, whoever may change them.
+    if bucket == BUCKET || !site.target {
+        let sql = format!("UPDATE storage.buckets SET public = true WHERE id = {id}");
+        deeds.push(deed("makes a bucket public", vec![sql]));
+    }
     if bucket == BUCKET {
         let new = literal("chartchek-db-probe-new");
         let sql = format!("INSERT INTO storage.buckets (id, name) VALUES ({new}, {new})");
