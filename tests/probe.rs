@@ -56,9 +56,9 @@ fn verify(name: &str, example: &Path, engine: &str) -> (i32, Value) {
         command.env("CHARTCHEK_DB_CACHE", own.path());
     }
     command.args(["verify-rls", "--format", "json", "--project"]).arg(folder.path());
-    let server = said(&sql, "as").iter().any(|who| who == "superuser").then(|| server(&format!("{base}\n{sql}")));
+    let server = said(&sql, "as").iter().any(|who| who == "superuser").then(|| server(&base, &sql));
     match &server {
-        Some(server) => command.args(["--database-url", &server.url("postgres")]),
+        Some(server) => command.args(["--database-url", &server.url_as("migrator")]),
         None => command.args(["--engine", engine]),
     };
     let output = command.output().unwrap();
@@ -69,15 +69,16 @@ fn verify(name: &str, example: &Path, engine: &str) -> (i32, Value) {
     (output.status.code().unwrap(), report)
 }
 
-/// A server of its own, with the stand-in, on which `sql` was run by the superuser: a target.
-fn server(sql: &str) -> support::Server {
+/// A server of its own, with the stand-in, on which the migrator ran `base` and then the superuser `sql`: a target.
+fn server(base: &str, sql: &str) -> support::Server {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let server = support::Server::start().await;
         let session = server.connect("postgres", "postgres").await;
         stand_in::install(&session, Regime::Explicit, None).await.unwrap();
-        // Who made nothing here and may log in would be a role that nobody covers.
-        session.batch("ALTER ROLE migrator NOLOGIN").await.unwrap();
+        let migrator = server.connect("migrator", "postgres").await;
+        migrator.batch(base).await.unwrap_or_else(|error| panic!("{error}"));
+        migrator.close().await;
         session.batch(sql).await.unwrap_or_else(|error| panic!("{error}"));
         session.close().await;
         server

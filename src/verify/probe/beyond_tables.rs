@@ -2,7 +2,7 @@
 //! other servers' passwords, Realtime's channels. What is there is tried, or judged by right, or listed as not tried.
 
 use super::rights::{Held, Told, describe};
-use super::site::{Site, Step};
+use super::site::{Site, Step, is_refused};
 use super::{Fault, Probe, Probed};
 use crate::db::quote::{literal, readable_identifier, table as quote_table};
 use crate::db::sqlstate;
@@ -20,6 +20,9 @@ pub(super) const PROBE: Probe = Probe {
     run: |site| Box::pin(run(site)),
 };
 
+/// check_violation: what the server says of a row that fits no partition.
+const NO_PARTITION: &str = "23514";
+
 /// What `beyond_tables.sql` tells.
 #[derive(Debug, Deserialize)]
 struct Beyond {
@@ -30,8 +33,8 @@ struct Beyond {
     functions: Vec<Function>,
     /// Whether `realtime.messages` is there.
     messages: bool,
-    /// Whether pg_graphql is.
-    graphql: bool,
+    /// The roles that may ask by GraphQL.
+    graphql: Vec<String>,
     /// How many user mappings there are.
     mappings: u64,
     /// The roles that may read subscriptions' connection strings.
@@ -57,18 +60,11 @@ struct Function {
 async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let beyond: Beyond = site.catalogue(include_str!("beyond_tables.sql")).await?;
     let mut probed = Probed { tried: beyond.there.len(), ..Probed::default() };
-    probed.holes.extend(beyond.relations.iter().map(|relation| relation.told().hole()));
+    for relation in &beyond.relations {
+        judge(relation.told(), is_supabases(&relation.schema, relation.exposed), &mut probed);
+    }
     for function in &beyond.functions {
-        if function.schema == "net" && !function.exposed {
-            let id = format!("beyond-tables/function net.{}", function.name);
-            probed.accepted.push(Accepted {
-                id,
-                what: format!("{} may call net.{}", function.roles.join(", "), function.name),
-                reason: "by rule: Supabase grants it itself, and only SQL text reaches it".to_owned(),
-            });
-            continue;
-        }
-        probed.holes.push(function.told().hole());
+        judge(function.told(), is_supabases(&function.schema, function.exposed), &mut probed);
     }
     if !beyond.subscriptions.is_empty() {
         let told = Told {
@@ -89,11 +85,30 @@ async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     if beyond.messages {
         channels(site, &mut probed).await;
     }
-    if beyond.graphql {
-        let why = "GraphQL asks the same tables as the same roles: what the attempts say of these holds there";
-        probed.not_tried.push(NotRun { what: "pg_graphql".to_owned(), why: why.to_owned() });
+    if !beyond.graphql.is_empty() {
+        let why = "GraphQL asks the same tables by the same roles' rights: what the attempts say of these holds there";
+        probed
+            .not_tried
+            .push(NotRun { what: format!("GraphQL by {}", beyond.graphql.join(", ")), why: why.to_owned() });
     }
     Ok(probed)
+}
+
+/// Whether pg_net or Supabase itself opens what is in that schema to everybody, behind the API.
+fn is_supabases(schema: &str, exposed: bool) -> bool {
+    matches!(schema, "net" | "supabase_functions") && !exposed
+}
+
+fn judge(told: Told<'_>, supabases: bool, probed: &mut Probed) {
+    if !supabases {
+        probed.holes.push(told.hole());
+        return;
+    }
+    probed.accepted.push(Accepted {
+        id: format!("beyond-tables/{}", told.object),
+        what: told.what,
+        reason: "by rule: Supabase grants it itself, and only SQL text reaches it".to_owned(),
+    });
 }
 
 fn reach(exposed: bool) -> Reach {
@@ -188,10 +203,22 @@ async fn channels(site: &Site<'_>, probed: &mut Probed) {
     let mut told_of = Vec::new();
     for ((persona, verb, steps), results) in deeds.into_iter().zip(site.run_all(&scripts).await) {
         let complete = results.iter().rev().skip(1).all(Result::is_ok);
+        let unwritten = verb == "listens" && results.first().is_some_and(is_refused);
+        let unparted = results.iter().any(|result| result.as_ref().is_err_and(|error| error.code == NO_PARTITION));
         match results.into_iter().last() {
             Some(Ok(result)) if result.count == 0 => {}
             Some(Err(error)) if complete && error.code == sqlstate::INSUFFICIENT_PRIVILEGE => {}
             Some(Ok(_)) => told_of.push((persona, verb, steps)),
+            _ if unparted => {
+                let why = "it has no partition for today's messages: nothing can be sent at this moment".to_owned();
+                probed.not_tried.push(NotRun { what: "realtime.messages".to_owned(), why });
+                return;
+            }
+            _ if unwritten => {
+                let why = "the role that verifies may put no message there for others to listen to".to_owned();
+                probed.not_run.push(NotRun { what: "realtime.messages".to_owned(), why });
+                return;
+            }
             other => {
                 let why = other.and_then(Result::err).map_or("no answer".to_owned(), |error| error.to_string());
                 let what = format!("realtime.messages/{}/{verb}", site.persona(persona).name);

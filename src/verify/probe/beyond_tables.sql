@@ -38,7 +38,9 @@ functions as (
     from pg_proc p
     join pg_namespace n on n.oid = p.pronamespace
     cross join asked
-    where n.nspname in ('vault', 'cron', 'net', 'pgmq')
+    where (n.nspname in ('vault', 'cron', 'net', 'pgmq', 'pgbouncer', 'supabase_subscription_mgmt')
+           -- whoever asks there is to be answered by their own rights
+           or n.nspname in ('graphql', 'graphql_public') and p.prosecdef)
       and has_schema_privilege(asked.oid, n.oid, 'USAGE')
       and has_function_privilege(asked.oid, p.oid, 'EXECUTE')
       and p.prorettype <> 'trigger'::regtype
@@ -49,7 +51,7 @@ select json_build_object(
         select coalesce(json_agg(distinct n.nspname), '[]'::json)
         from pg_namespace n
         where n.nspname in (select schema from guarded)
-           or n.nspname in ('realtime', 'graphql_public')
+           or n.nspname in ('realtime', 'graphql', 'graphql_public', 'pgbouncer', 'supabase_subscription_mgmt')
     ),
     'relations', (
         select coalesce(json_agg(json_build_object(
@@ -64,7 +66,15 @@ select json_build_object(
         from functions
     ),
     'messages', to_regclass('realtime.messages') is not null,
-    'graphql', exists (select from pg_extension where extname = 'pg_graphql'),
+    'graphql', (
+        select coalesce(json_agg(distinct asked.rolname), '[]'::json)
+        from pg_proc p
+        join pg_namespace n on n.oid = p.pronamespace
+        cross join asked
+        where n.nspname in ('graphql', 'graphql_public')
+          and has_schema_privilege(asked.oid, n.oid, 'USAGE')
+          and has_function_privilege(asked.oid, p.oid, 'EXECUTE')
+    ),
     'mappings', (select count(*) from pg_user_mappings),
     'subscriptions', (
         select coalesce(json_agg(distinct asked.rolname), '[]'::json)

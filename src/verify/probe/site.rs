@@ -4,6 +4,7 @@ use crate::db::catalog;
 use crate::db::error::DbError;
 use crate::db::impersonate;
 use crate::db::session::{Session, StatementResult};
+use crate::db::sqlstate;
 use crate::model::access::{Command, Standing as RowStanding};
 use crate::model::catalog::Table;
 use crate::model::failure::Failure;
@@ -229,6 +230,11 @@ impl<'a> Site<'a> {
         }
         results
     }
+}
+
+/// Whether a right is missing, or a policy refuses.
+pub(crate) fn is_refused(result: &Result<StatementResult, DbError>) -> bool {
+    result.as_ref().is_err_and(|error| error.code == sqlstate::INSUFFICIENT_PRIVILEGE)
 }
 
 /// A refusal to become someone must not read as a refusal of what they do.

@@ -1,7 +1,7 @@
 //! Supabase's storage: its policies must bind bucket and folder, so that nobody lists, reads, overwrites, deletes or adds
 //! to what is another's. Tried as the storage server does it, as the actor, on objects that are made for it.
 
-use super::site::{Results, Site, Step};
+use super::site::{Results, Site, Step, is_refused};
 use super::{Fault, Hole, Probe, Probed};
 use crate::db::quote::literal;
 use crate::db::sqlstate;
@@ -76,6 +76,12 @@ async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
         .filter(|(_, results)| results.iter().any(|result| result.as_ref().is_ok_and(|result| result.count > 0)))
         .map(|(bucket, _)| bucket)
         .collect();
+    // What comes first in each is done by the role that verifies.
+    if answers.iter().any(|results| results.iter().take(2).any(is_refused)) {
+        let why = "the role that verifies may make no buckets and objects for others to reach".to_owned();
+        probed.not_run.push(NotRun { what: "storage.objects".to_owned(), why });
+        return Ok(probed);
+    }
     let mut done: Vec<Deed> = Vec::new();
     for (deed, results) in deeds.into_iter().zip(answers) {
         match came_of(&deed, results) {
@@ -155,8 +161,12 @@ fn deeds(site: &Site<'_>, storage: &Storage, bucket: &str, persona: usize) -> Ve
             ],
         ),
         deed("adds to another's folder", vec![object("chartchek-db-probe-new.txt", own.as_ref())]),
-        deed("makes a bucket public", vec![format!("UPDATE storage.buckets SET public = true WHERE id = {id}")]),
     ];
+    // Buckets that are there already are left alone on a target, whoever may change them.
+    if bucket == BUCKET || !site.target {
+        let sql = format!("UPDATE storage.buckets SET public = true WHERE id = {id}");
+        deeds.push(deed("makes a bucket public", vec![sql]));
+    }
     if bucket == BUCKET {
         let new = literal("chartchek-db-probe-new");
         let sql = format!("INSERT INTO storage.buckets (id, name) VALUES ({new}, {new})");
