@@ -2,6 +2,9 @@
 //!
 //! Eight clients at work on 200,000 messages; each change alone, and once without any, for comparison.
 
+#[path = "../tests/support/cluster.rs"]
+#[expect(dead_code, reason = "a benchmark needs no more than a server")]
+mod cluster;
 #[path = "../tests/support/load.rs"]
 mod load;
 #[path = "../tests/migrate/server.rs"]
