@@ -188,7 +188,7 @@ impl Case<'_> {
 
     /// Whether a row that was there before is not promised.
     pub(crate) fn is_beyond(&self, key: &str) -> bool {
-        self.before.get(key).is_some_and(|seen| !self.row_promised(seen.standing))
+        self.before.get(key).is_some_and(|seen| !self.row_promised(seen.standing, false))
     }
 
     /// Whether the same statement is judged for rows of that standing by another attempt.

@@ -105,7 +105,7 @@ fn joined(node: &SyntaxNode, parts: &mut Vec<SyntaxNode>) {
 
 fn build(node: &SyntaxNode, atoms: &mut Vec<String>) -> Tree {
     let node = bare(node);
-    let mut sides = |atoms: &mut Vec<String>| node.children().map(|side| build(&side, atoms)).collect::<Vec<_>>();
+    let sides = |atoms: &mut Vec<String>| node.children().map(|side| build(&side, atoms)).collect::<Vec<_>>();
     if joins(&node, Kind::AND_KW) {
         return Tree::And(sides(atoms));
     }
