@@ -16,7 +16,7 @@ use crate::model::catalog::{Column, Table};
 use crate::model::failure::Failure;
 use crate::model::report::NotRun;
 use crate::verify::persona::Persona;
-use crate::verify::world::insert::{key_condition, key_expression, sql_value};
+use crate::verify::world::insert::{key_among, key_condition, key_expression, sql_value};
 use crate::verify::world::rows::{Maker, Values};
 use crate::verify::world::values::value;
 use crate::verify::world::{Row, Sight, World, WorldKind, variations};
@@ -244,6 +244,13 @@ impl<'a> Scene<'a> {
             return Some(format!("{} = {}", self.key(), sql_value(Some(key))));
         }
         key_condition(self.table(), &row.values)
+    }
+
+    /// A condition that is true for the world's rows of this table.
+    pub(crate) fn among_world(&self) -> String {
+        let rows = self.world.rows.iter().zip(self.keys).filter(|(row, _)| row.subject == self.subject);
+        let keys: Vec<&str> = rows.map(|(_, key)| key.as_str()).collect();
+        key_among(self.table(), "", &keys)
     }
 
     pub(crate) fn key_columns(&self) -> Vec<String> {
