@@ -135,7 +135,7 @@ pub(crate) struct Scene<'a> {
     pub(crate) persona: usize,
     /// Whether the sight covers the whole table and statements without WHERE may run.
     pub(crate) whole: bool,
-    /// Whether TRUNCATE may be run; otherwise the rights decide.
+    /// Whether TRUNCATE may be run, and rows that the world did not make be written: not on a target.
     pub(crate) truncates: bool,
 }
 
@@ -244,6 +244,14 @@ impl<'a> Scene<'a> {
             return Some(format!("{} = {}", self.key(), sql_value(Some(key))));
         }
         key_condition(self.table(), &row.values)
+    }
+
+    /// ` WHERE` and the world's rows, for statements that would rightly reach every row of a target's table: the rows
+    /// that others are at work on are left alone. Nothing where there is a row that is not promised, which a condition
+    /// could hide.
+    fn own_world(&self, command: Command) -> Option<String> {
+        let all = |command: Command| Standing::ALL.into_iter().all(|standing| self.promised(standing, command));
+        (!self.truncates && all(command) && all(Command::Select)).then(|| format!(" WHERE {}", self.among_world()))
     }
 
     /// A condition that is true for the world's rows of this table.

@@ -71,7 +71,14 @@ fn verified(regime: &str) -> Value {
     let url = server.url_as("migrator");
     let (code, report) = report(&Project::copy().run(&["verify-rls", "--format", "json", "--database-url", &url]));
     drop(busy);
-    assert_eq!(code, 0, "{regime}: {}\n{}\n{}", report["summary"], report["findings"], report["inconclusive_probes"]);
+    let attempts = report["attempts"].as_array().unwrap().iter();
+    let unclear: Vec<&Value> =
+        attempts.filter(|attempt| attempt["verdict"] != "held").take(20).map(|a| &a["id"]).collect();
+    assert_eq!(
+        code, 0,
+        "{regime}: {}\n{}\n{}\n{unclear:#?}",
+        report["summary"], report["findings"], report["inconclusive_probes"]
+    );
     assert_eq!(report["findings"].as_array().unwrap().len(), 0, "{}", report["findings"]);
     for none in ["leak", "over_denial", "inconclusive", "not_run"] {
         assert_eq!(count(&report, none), 0, "{regime}: {none}: {}\n{}", report["summary"], report["not_run"]);
