@@ -61,6 +61,9 @@ fn verify(name: &str, example: &Path, engine: &str) -> (i32, Value) {
         Some(server) => command.args(["--database-url", &server.url_as("migrator")]),
         None => command.args(["--engine", engine]),
     };
+    for more in said(&sql, "run") {
+        command.args(more.split(' '));
+    }
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     let report = serde_json::from_str(&text).unwrap_or_else(|error| {
@@ -112,7 +115,8 @@ fn examples(name: &str) -> Vec<(String, bool)> {
 /// Beside `hole.sql` and `closed.sql` there may be more of each, for channels of several shapes: `hole-writes.sql`.
 /// An example says in its first lines what else is true of it: `-- also: NAME` (another check rightly finds it too),
 /// `-- only: local` (the channel needs what the embedded engine lacks), `-- cluster: own` (it changes roles),
-/// `-- as: superuser` (no migrator may do it: it is verified as a target), `-- contract: LINE` (added to the contract).
+/// `-- as: superuser` (no migrator may do it: it is verified as a target), `-- contract: LINE` (added to the contract),
+/// `-- run: FLAGS` (added to the command).
 fn examine(name: &str, engine: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     for (file, expected) in examples(name) {

@@ -13,6 +13,8 @@ mod foreign;
 mod predicates;
 #[path = "verify/project.rs"]
 mod project;
+#[path = "verify/supabase.rs"]
+mod supabase;
 #[path = "verify/target.rs"]
 mod target;
 #[path = "verify/verdicts.rs"]

@@ -23,7 +23,7 @@ use crate::model::catalog::{Column, Table};
 use crate::model::failure::Failure;
 use crate::model::report::NotRun;
 use crate::verify::persona::Persona;
-use crate::verify::world::insert::{key_condition, key_expression, sql_value};
+use crate::verify::world::insert::{key_among, key_condition, key_expression, sql_value};
 use crate::verify::world::rows::{Maker, Values};
 use crate::verify::world::values::value;
 use crate::verify::world::{Row, Sight, World, WorldKind, variations};
@@ -209,7 +209,7 @@ pub(crate) struct Scene<'a> {
     pub(crate) persona: usize,
     /// Whether the sight covers the whole table and statements without WHERE may run.
     pub(crate) whole: bool,
-    /// Whether TRUNCATE may be run; otherwise the rights decide.
+    /// Whether TRUNCATE may be run, and rows that the world did not make be written: not on a target.
     pub(crate) truncates: bool,
 }
 
@@ -322,6 +322,21 @@ impl<'a> Scene<'a> {
             return Some(format!("{} = {}", self.key(), sql_value(Some(key))));
         }
         key_condition(self.table(), &row.values)
+    }
+
+    /// ` WHERE` and the world's rows, for statements that would rightly reach every row of a target's table: the rows
+    /// that others are at work on are left alone. Nothing where there is a row that is not promised, which a condition
+    /// could hide.
+    fn own_world(&self, command: Command) -> Option<String> {
+        let all = |command: Command| Standing::ALL.into_iter().all(|standing| self.promised(standing, command));
+        (!self.truncates && all(command) && all(Command::Select)).then(|| format!(" WHERE {}", self.among_world()))
+    }
+
+    /// A condition that is true for the world's rows of this table.
+    pub(crate) fn among_world(&self) -> String {
+        let rows = self.world.rows.iter().zip(self.keys).filter(|(row, _)| row.subject == self.subject);
+        let keys: Vec<&str> = rows.map(|(_, key)| key.as_str()).collect();
+        key_among(self.table(), "", &keys)
     }
 
     pub(crate) fn key_columns(&self) -> Vec<String> {

@@ -32,6 +32,7 @@ mod policy_input;
 mod prepared_across_actors;
 mod public_grant;
 mod publication;
+mod real_row;
 mod residual_right;
 mod row_security_off;
 mod rule;
@@ -71,6 +72,7 @@ pub(crate) const PROBES: &[Probe] = &[
     foreign_table::PROBE,
     storage::PROBE,
     beyond_tables::PROBE,
+    real_row::PROBE,
     // Functions, triggers, what policies read, predicates.
     definer_function::PROBE,
     function_oracle::PROBE,

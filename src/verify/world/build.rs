@@ -1,10 +1,10 @@
 //! Puts a world into the database, and reads with the contract's reference query how its rows stand.
 
-use super::insert::{insert, key_expression};
+use super::insert::{insert, key_among, key_expression};
 use super::{Seen, Setting, Sight, Subject, World, parse_standing};
 use crate::contract::reference;
 use crate::db::error::DbError;
-use crate::db::quote::{literal, table as quote_table};
+use crate::db::quote::table as quote_table;
 use crate::db::session::{Prepared, Session};
 use crate::model::access::{Ownership, Standing as RowStanding};
 use crate::model::failure::{Failure, FailureKind};
@@ -123,10 +123,7 @@ pub(crate) fn read_back_sql(
     let key = key_expression(&subject.table, "r.");
     let locator = "r.tableoid::text || r.ctid::text";
     let known: Vec<String> = known.iter().map(|locator| format!("\"{locator}\"")).collect();
-    let scope = keys.map_or_else(String::new, |keys| {
-        let list: Vec<String> = keys.iter().map(|key| literal(key)).collect();
-        format!(" WHERE {key} = ANY (ARRAY[{}]::text[])", list.join(", "))
-    });
+    let scope = keys.map_or_else(String::new, |keys| format!(" WHERE {}", key_among(&subject.table, "r.", keys)));
     format!(
         "SELECT {locator} || chr(31) || CASE WHEN {locator} = ANY ('{{{}}}'::text[]) THEN '' ELSE {standing} END \
          || chr(31) || {key} FROM {} r{scope}",
