@@ -18,6 +18,7 @@ mod disguise;
 mod effects;
 mod erroring_policy;
 mod explain_estimate;
+mod for_update_recheck;
 mod foreign_key_oracle;
 mod foreign_table;
 mod forged_claim;
@@ -52,6 +53,7 @@ use crate::model::report::{Accepted, NotRun, ProbeCount};
 use futures::future::LocalBoxFuture;
 use site::{Site, Step};
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 /// Every probe, in the order in which they are made. Its name is that of its file, of its folder in `fixtures/probe/`
 /// and of the check that its findings carry.
@@ -91,6 +93,7 @@ pub(crate) const PROBES: &[Probe] = &[
     cursor_across_actors::PROBE,
     explain_estimate::PROBE,
     table_statistics::PROBE,
+    for_update_recheck::PROBE,
     server_fault::PROBE,
 ];
 
@@ -189,7 +192,10 @@ impl Probes {
             self.not_tried.push(NotRun { what: probe.name.to_owned(), why });
             return;
         }
-        let probed = match (probe.run)(site).await {
+        let started = Instant::now();
+        let probed = (probe.run)(site).await;
+        tracing::debug!(probe = probe.name, milliseconds = started.elapsed().as_millis(), "made");
+        let probed = match probed {
             Ok(probed) => probed,
             Err(failure) => {
                 let mut why = failure.to_string();
