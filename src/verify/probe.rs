@@ -175,8 +175,8 @@ pub(crate) struct Probes {
     pub(crate) doubts: Vec<NotRun>,
     pub(crate) not_run: Vec<NotRun>,
     pub(crate) not_tried: Vec<NotRun>,
-    /// Finding's id -> psql script that shows it.
-    pub(crate) scripts: BTreeMap<String, String>,
+    /// Finding's id -> the steps that show it.
+    pub(crate) steps: BTreeMap<String, Vec<Step>>,
 }
 
 /// The id that `--only` and `--repro` know a probe's finding by: `unique-oracle/chat_threads.thread_id`.
@@ -217,7 +217,7 @@ impl Probes {
                 finding.statement = format!("{}; -- as {}", own.collect::<Vec<_>>().join("; "), site.name(last.who));
             }
             if !hole.steps.is_empty() {
-                self.scripts.entry(id(&finding)).or_insert_with(|| site.script(&id(&finding), &hole.steps));
+                self.steps.entry(id(&finding)).or_insert(hole.steps);
             }
             match probe.fault {
                 Fault::Schema => self.findings.push(finding),

@@ -2,6 +2,7 @@
 
 use crate::model::failure::Failure;
 use crate::model::report::NotRun;
+use crate::verify::coverage;
 use crate::verify::form::{self, Aim, Plan, Planned, Promise, Route, Scene, Tells, Who};
 use crate::verify::suite::Options;
 use crate::verify::trial::Trial;
@@ -9,7 +10,6 @@ use crate::verify::world::build::Standing;
 use crate::verify::world::insert::key_columns;
 use crate::verify::world::rows::Maker;
 use crate::verify::world::{Setting, World, WorldKind};
-use crate::verify::{coverage, repro};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one world's attempts need, once planned.
@@ -23,8 +23,6 @@ pub(crate) struct Program {
     pub(crate) fresh: BTreeMap<usize, BTreeSet<String>>,
     /// What was asked for and can't be made.
     pub(crate) not_run: Vec<NotRun>,
-    /// The psql script of the attempt whose script is asked for, where it is this world's.
-    pub(crate) script: Option<String>,
 }
 
 /// The one world that a program is for.
@@ -74,11 +72,9 @@ impl Program {
         if world.kind == WorldKind::Different {
             plan.not_run.extend(coverage::without_rows(&setting, world, standing));
         }
-        let asked = |planned: &&Planned| options.asked.as_ref().is_some_and(|asked| id(&setting, planned) == *asked);
-        let script = plan.attempts.iter().find(asked).map(|planned| script(place, planned));
         plan.attempts.retain(|planned| options.wants(&id(&setting, planned)));
         plan.not_run.retain(|not_run| options.wants(&not_run.what));
-        let mut program = Self { planned: plan.attempts, not_run: plan.not_run, script, ..Self::default() };
+        let mut program = Self { planned: plan.attempts, not_run: plan.not_run, ..Self::default() };
         program.make_trials();
         program.name_fresh_keys(place)?;
         Ok(program)
@@ -135,15 +131,4 @@ impl Program {
         }
         Ok(())
     }
-}
-
-/// The psql script of one attempt.
-fn script(place: &Place<'_>, planned: &Planned) -> String {
-    let persona = &place.setting.personas[planned.persona];
-    let step = repro::Step {
-        who: persona.name.clone(),
-        become_sql: Some(format!("SET LOCAL row_security = on; {}", persona.become_sql)),
-        sql: planned.statement(),
-    };
-    repro::script(&id(&place.setting, planned), &[step], place.world, place.setting.subjects)
 }

@@ -50,8 +50,10 @@ pub struct Options {
     pub only: Vec<String>,
     /// Statements without WHERE are tried only on tables of at most so many rows (targets).
     pub bare_bound: u64,
-    /// The id of the attempt or finding whose psql script and explanation are wanted, too.
+    /// The id of the attempt or finding whose explanation is wanted, too; or the beginning, up to a slash, of several.
     pub asked: Option<String>,
+    /// Whether its psql script is.
+    pub repro: bool,
     /// The day by which the contract's `expires` are judged.
     pub today: time::Date,
 }
@@ -63,6 +65,11 @@ impl Options {
         let of_attempts = findings::CHECKS.iter().find_map(|check| id.strip_prefix(check)?.strip_prefix('/'));
         let table = of_attempts.and_then(|rest| rest.rsplitn(4, '/').nth(3)).map(|table| format!("{table}/"));
         table.into_iter().chain([id.to_owned()]).collect()
+    }
+
+    /// Whether the explanation of an attempt or finding of that id is wanted.
+    pub fn asks_for(&self, id: &str) -> bool {
+        self.asked.as_deref().is_some_and(|asked| id == asked || (asked.ends_with('/') && id.starts_with(asked)))
     }
 
     /// Whether an attempt or probe of that id is asked for.
@@ -273,7 +280,6 @@ impl Run<'_> {
                 };
                 let mut planned = Program::plan(&place, self.options)?;
                 self.not_run.append(&mut planned.not_run);
-                self.script = planned.script.take().or(self.script.take());
                 program = Some(planned);
                 first = Some(standing.clone());
             }
@@ -362,6 +368,9 @@ impl Run<'_> {
             while let Some(probe) = left.next_if(|_| !current.is_closed()) {
                 self.probes.make(probe, &site).await;
             }
+            if let Some(script) = self.script_of_probe(&site).await {
+                self.script = Some(script);
+            }
             if current.is_closed() {
                 lives -= 1;
             } else {
@@ -370,9 +379,6 @@ impl Run<'_> {
         }
         let why = "the connection was lost".to_owned();
         self.probes.not_run.extend(left.map(|probe| NotRun { what: probe.name.to_owned(), why: why.clone() }));
-        if let Some(asked) = &self.options.asked {
-            self.script = self.script.take().or_else(|| self.probes.scripts.get(asked).cloned());
-        }
         Ok(())
     }
 

@@ -68,6 +68,7 @@ impl Bench {
             tries: true,
             narrow: false,
             exists: true,
+            parameters: Vec::new(),
             become_sql: String::new(),
         };
         let promised = standing == Standing::Own;
