@@ -1,6 +1,7 @@
 //! The verification: worlds of rows, attempts on them as every actor, and what came of each against the contract.
 
 mod coverage;
+mod effect;
 mod findings;
 mod fitness;
 mod form;
@@ -9,6 +10,7 @@ pub mod persona;
 mod probe;
 mod program;
 mod repro;
+mod stray;
 mod suite;
 mod trial;
 mod world;

@@ -1,5 +1,6 @@
 //! The forms: which statements are tried on a table as one persona, and what the contract expects of each.
 
+mod column;
 mod delete;
 pub(crate) mod insert;
 mod rights;
@@ -26,7 +27,7 @@ type Form = fn(&Scene<'_>, &mut Plan) -> Result<(), Failure>;
 
 /// Every family of forms; a family adds the attempts of one scene.
 const FORMS: &[Form] =
-    &[select::plan, insert::plan, update::plan, delete::plan, upsert::plan, truncate::plan, rights::plan];
+    &[select::plan, insert::plan, update::plan, delete::plan, upsert::plan, column::plan, truncate::plan, rights::plan];
 
 /// What a statement is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +96,14 @@ pub(crate) struct Need {
     pub(crate) columns: Vec<String>,
 }
 
+/// A value that a statement gives to a column: the attempt is about whether it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Given {
+    pub(crate) column: String,
+    /// A query for the keys of the rows that hold it.
+    pub(crate) holders: String,
+}
+
 /// An attempt to make.
 #[derive(Debug, Clone)]
 pub(crate) struct Planned {
@@ -112,6 +121,15 @@ pub(crate) struct Planned {
     pub(crate) control: Option<Control>,
     /// An SQLSTATE with which the server refuses the row to everyone.
     pub(crate) impossible: Option<&'static str>,
+    /// The value that it is about, where it is about one.
+    pub(crate) given: Option<Given>,
+}
+
+impl Planned {
+    /// Whether the control is the same statement by the same persona without the value that the attempt is about.
+    pub(crate) fn gives_nothing(&self, control: &Control) -> bool {
+        self.given.is_some() && control.sql.is_some() && control.who == Who::Persona(self.persona)
+    }
 }
 
 /// The attempts of a world, and what could not be planned.
@@ -334,10 +352,18 @@ impl<'a> Scene<'a> {
         format!("{} = {}", readable_identifier(column), sql_value(value))
     }
 
-    /// The values that a client sends: without columns that cannot be given and those under a rule, unless they must.
+    /// The values that a client sends: without columns that cannot be given and those under a rule, unless they must:
+    /// then with what the rule allows first.
     pub(crate) fn client_values(&self, mut values: Values, hold: &Values) -> Values {
         let table = self.table();
         let access = &self.maker.subjects[self.subject].access;
+        for (name, rule) in access.columns.iter().filter(|(name, _)| !hold.contains_key(*name)) {
+            match (values.get_mut(name), rule.client_may_set.iter().find(|text| *text != "null").map(String::as_str)) {
+                (Some(value), Some(":uid")) => value.clone_from(&self.persona().uid),
+                (Some(value), Some(text)) => *value = Some(text.to_owned()),
+                _ => {}
+            }
+        }
         values.retain(|name, _| {
             hold.contains_key(name)
                 || table.column(name).is_some_and(|column| {
@@ -414,6 +440,7 @@ impl<'a> Scene<'a> {
             denial,
             control,
             impossible,
+            given: None,
         }
     }
 

@@ -77,7 +77,7 @@ impl Program {
         }
         let asked = |planned: &&Planned| options.repro.as_ref().is_some_and(|asked| id(&setting, planned) == *asked);
         let script = plan.attempts.iter().find(asked).map(|planned| script(place, planned));
-        plan.attempts.retain(|planned| options.wants(&id(&setting, planned)));
+        plan.attempts.retain(|planned| options.wants_attempt(&id(&setting, planned)));
         plan.not_run.retain(|not_run| options.wants(&not_run.what));
         let mut program = Self { planned: plan.attempts, not_run: plan.not_run, script, ..Self::default() };
         program.make_trials();
@@ -89,16 +89,18 @@ impl Program {
     fn make_trials(&mut self) {
         let mut known: BTreeMap<Trial, usize> = BTreeMap::new();
         for planned in &self.planned {
-            let mut index_of = |who: Who, sql: &str, to: usize| {
+            let mut index_of = |who: Who, sql: &str, to: usize, holders: Option<&String>| {
                 let reads_back = (planned.command != Command::Select).then_some((planned.subject, to));
-                let trial = Trial { who, sql: sql.to_owned(), reads_back };
+                let (command, sql) = (planned.command, sql.to_owned());
+                let trial = Trial { who, command, sql, reads_back, holders: holders.cloned() };
                 *known.entry(trial.clone()).or_insert_with(|| {
                     self.trials.push(trial);
                     self.trials.len() - 1
                 })
             };
+            let holders = planned.given.as_ref().map(|given| &given.holders);
             let own = (planned.aim != Aim::Rights)
-                .then(|| index_of(Who::Persona(planned.persona), &planned.sql, planned.persona));
+                .then(|| index_of(Who::Persona(planned.persona), &planned.sql, planned.persona, holders));
             let control = planned.control.as_ref();
             let control = control.map(|control| {
                 // To whom the rows then stand matters only where that decides the promise; else one run serves all.
@@ -107,7 +109,8 @@ impl Program {
                     Who::Privileged(_) if planned.promise != Promise::ByControl => (Who::Privileged(0), 0),
                     Who::Privileged(claims) => (control.who, claims),
                 };
-                index_of(who, control.sql.as_ref().unwrap_or(&planned.sql), to)
+                let holders = holders.filter(|_| planned.gives_nothing(control));
+                index_of(who, control.sql.as_ref().unwrap_or(&planned.sql), to, holders)
             });
             self.of_attempt.push((own, control));
         }

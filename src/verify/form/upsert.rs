@@ -94,7 +94,7 @@ fn nothing(
 }
 
 /// The proposed row: one's own, under the key of `row`; for who owns nothing, `row`'s own values.
-fn proposed(scene: &Scene<'_>, standing: Standing, row: &Row) -> Result<Option<Values>, Failure> {
+pub(super) fn proposed(scene: &Scene<'_>, standing: Standing, row: &Row) -> Result<Option<Values>, Failure> {
     let owned = matches!(scene.ownership(), Ownership::All(_) | Ownership::Any(_));
     let own = if owned && scene.persona().uid.is_some() { hold(scene, |_| Some(scene.persona)) } else { None };
     let hold = match own {
