@@ -1,6 +1,7 @@
 //! The verification: worlds of rows, attempts on them as every actor, and what came of each against the contract.
 
 mod coverage;
+mod effect;
 mod explain;
 mod findings;
 mod fitness;
@@ -11,6 +12,7 @@ pub mod persona;
 mod probe;
 mod program;
 mod repro;
+mod stray;
 mod suite;
 mod trial;
 mod world;

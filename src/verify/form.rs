@@ -1,5 +1,6 @@
 //! The forms: which statements are tried on a table as one persona, and what the contract expects of each.
 
+mod column;
 mod copy;
 mod cursor;
 mod delete;
@@ -33,7 +34,7 @@ type Form = fn(&Scene<'_>, &mut Plan) -> Result<(), Failure>;
 
 /// The families that are tried as everyone and in every world; a family adds the attempts of one scene.
 const FORMS: &[Form] =
-    &[select::plan, insert::plan, update::plan, delete::plan, upsert::plan, truncate::plan, rights::plan];
+    &[select::plan, insert::plan, update::plan, delete::plan, upsert::plan, column::plan, truncate::plan, rights::plan];
 
 /// The families that reach rows in ways of their own. The first world and the plain personas show that: what other
 /// values or tokens reach, the forms before tell.
@@ -152,6 +153,14 @@ pub(crate) struct Need {
     pub(crate) columns: Vec<String>,
 }
 
+/// A value that a statement gives to a column: the attempt is about whether it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Given {
+    pub(crate) column: String,
+    /// A query for the keys of the rows that hold it.
+    pub(crate) holders: String,
+}
+
 /// An attempt to make.
 #[derive(Debug, Clone)]
 pub(crate) struct Planned {
@@ -176,6 +185,8 @@ pub(crate) struct Planned {
     pub(crate) impossible: Option<&'static str>,
     /// An SQLSTATE with which the server says, in this form, that no row was there for it.
     pub(crate) no_row: Option<&'static str>,
+    /// The value that it is about, where it is about one.
+    pub(crate) given: Option<Given>,
 }
 
 impl Planned {
@@ -185,6 +196,11 @@ impl Planned {
             Route::After { first, .. } => format!("{first}; {}", self.sql),
             Route::Plain | Route::Copy => self.sql.clone(),
         }
+    }
+
+    /// Whether the control is the same statement by the same persona without the value that the attempt is about.
+    pub(crate) fn gives_nothing(&self, control: &Control) -> bool {
+        self.given.is_some() && control.sql.is_some() && control.who == Who::Persona(self.persona)
     }
 }
 
@@ -429,10 +445,18 @@ impl<'a> Scene<'a> {
         format!("{} = {}", readable_identifier(column), sql_value(value))
     }
 
-    /// The values that a client sends: without columns that cannot be given and those under a rule, unless they must.
+    /// The values that a client sends: without columns that cannot be given and those under a rule, unless they must:
+    /// then with what the rule allows first.
     pub(crate) fn client_values(&self, mut values: Values, hold: &Values) -> Values {
         let table = self.table();
         let access = &self.maker.subjects[self.subject].access;
+        for (name, rule) in access.columns.iter().filter(|(name, _)| !hold.contains_key(*name)) {
+            match (values.get_mut(name), rule.client_may_set.iter().find(|text| *text != "null").map(String::as_str)) {
+                (Some(value), Some(":uid")) => value.clone_from(&self.persona().uid),
+                (Some(value), Some(text)) => *value = Some(text.to_owned()),
+                _ => {}
+            }
+        }
         values.retain(|name, _| {
             hold.contains_key(name)
                 || table.column(name).is_some_and(|column| {
@@ -532,6 +556,7 @@ impl<'a> Scene<'a> {
             control: Some(Who::Privileged(self.persona).into()),
             impossible: None,
             no_row: None,
+            given: None,
         }
     }
 

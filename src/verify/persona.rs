@@ -38,6 +38,11 @@ pub struct Persona {
 }
 
 impl Persona {
+    /// Whether it tries and is not trusted, and is no token out of the ordinary.
+    pub fn knocks(&self) -> bool {
+        self.tries && !self.narrow && !self.actor.bypasses_rls
+    }
+
     /// The id to compare owners with: nobody's where the persona has none.
     pub fn uid_or_nobody(&self) -> &str {
         self.uid.as_deref().unwrap_or("00000000-0000-0000-0000-000000000000")

@@ -50,9 +50,10 @@ use crate::model::access::Accept;
 use crate::model::failure::Failure;
 use crate::model::finding::Finding;
 use crate::model::report::{Accepted, NotRun, ProbeCount};
+use crate::verify::effect::Effect;
 use futures::future::LocalBoxFuture;
 use site::{Site, Step};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 /// Every probe, in the order in which they are made. Its name is that of its file, of its folder in `fixtures/probe/`
@@ -96,6 +97,9 @@ pub(crate) const PROBES: &[Probe] = &[
     for_update_recheck::PROBE,
     server_fault::PROBE,
 ];
+
+/// The probes that draw on what the attempts changed: who asks for one asks for all attempts.
+pub(crate) const ON_ATTEMPTS: [&str; 2] = [definer_trigger::PROBE.name, rule::PROBE.name];
 
 /// Whose fault it is that a channel is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,6 +166,8 @@ pub(crate) struct Probed {
     pub(crate) not_run: Vec<NotRun>,
     /// What can't be tried here at all, for information.
     pub(crate) not_tried: Vec<NotRun>,
+    /// What attempts changed elsewhere and the holes explain, by the attempts' ids.
+    pub(crate) explained: Vec<(String, Effect)>,
 }
 
 /// What all probes saw.
@@ -177,6 +183,8 @@ pub(crate) struct Probes {
     pub(crate) not_tried: Vec<NotRun>,
     /// Finding's id -> the steps that show it.
     pub(crate) steps: BTreeMap<String, Vec<Step>>,
+    /// What attempts changed elsewhere and findings explain, by the attempts' ids.
+    pub(crate) explained: BTreeSet<(String, Effect)>,
 }
 
 /// The id that `--only` and `--repro` know a probe's finding by: `unique-oracle/chat_threads.thread_id`.
@@ -227,6 +235,7 @@ impl Probes {
         let named = |items: Vec<NotRun>| {
             items.into_iter().map(|item| NotRun { what: format!("{}/{}", probe.name, item.what), why: item.why })
         };
+        self.explained.extend(probed.explained);
         self.accepted.extend(probed.accepted);
         self.doubts.extend(named(probed.doubts));
         self.not_run.extend(named(probed.not_run));

@@ -72,7 +72,7 @@ impl Program {
         if world.kind == WorldKind::Different {
             plan.not_run.extend(coverage::without_rows(&setting, world, standing));
         }
-        plan.attempts.retain(|planned| options.wants(&id(&setting, planned)));
+        plan.attempts.retain(|planned| options.wants_attempt(&id(&setting, planned)));
         plan.not_run.retain(|not_run| options.wants(&not_run.what));
         let mut program = Self { planned: plan.attempts, not_run: plan.not_run, ..Self::default() };
         program.make_trials();
@@ -84,16 +84,19 @@ impl Program {
     fn make_trials(&mut self) {
         let mut known: BTreeMap<Trial, usize> = BTreeMap::new();
         for planned in &self.planned {
-            let mut index_of = |who: Who, sql: &str, route: &Route, to: usize| {
+            let mut index_of = |who: Who, sql: &str, route: &Route, to: usize, holders: Option<&String>| {
                 let reads_back = (planned.tells == Tells::Changes).then_some((planned.subject, to));
-                let trial = Trial { who, sql: sql.to_owned(), route: route.clone(), reads_back };
+                let (command, sql, route) = (planned.command, sql.to_owned(), route.clone());
+                let trial = Trial { who, command, sql, route, reads_back, holders: holders.cloned() };
                 *known.entry(trial.clone()).or_insert_with(|| {
                     self.trials.push(trial);
                     self.trials.len() - 1
                 })
             };
-            let own = (planned.aim != Aim::Rights)
-                .then(|| index_of(Who::Persona(planned.persona), &planned.sql, &planned.route, planned.persona));
+            let holders = planned.given.as_ref().map(|given| &given.holders);
+            let own = (planned.aim != Aim::Rights).then(|| {
+                index_of(Who::Persona(planned.persona), &planned.sql, &planned.route, planned.persona, holders)
+            });
             let control = planned.control.as_ref();
             let control = control.map(|control| {
                 // To whom the rows then stand matters only where that decides the promise; else one run serves all.
@@ -102,9 +105,10 @@ impl Program {
                     Who::Privileged(_) if planned.promise != Promise::ByControl => (Who::Privileged(0), 0),
                     Who::Privileged(claims) => (control.who, claims),
                 };
+                let holders = holders.filter(|_| planned.gives_nothing(control));
                 match &control.sql {
-                    Some(sql) => index_of(who, sql, &Route::Plain, to),
-                    None => index_of(who, &planned.sql, &planned.route, to),
+                    Some(sql) => index_of(who, sql, &Route::Plain, to, holders),
+                    None => index_of(who, &planned.sql, &planned.route, to, holders),
                 }
             });
             self.of_attempt.push((own, control));

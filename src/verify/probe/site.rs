@@ -11,6 +11,7 @@ use crate::model::failure::Failure;
 use crate::verify::form::{Scene, Who};
 use crate::verify::persona::Persona;
 use crate::verify::repro;
+use crate::verify::stray::Stray;
 use crate::verify::world::build::Standing;
 use crate::verify::world::rows::Maker;
 use crate::verify::world::{Row, Setting, Subject, World};
@@ -61,6 +62,8 @@ pub(crate) struct Site<'a> {
     pub(crate) target: bool,
     /// One message at a time, and nothing sent after an error.
     pub(crate) stepwise: bool,
+    /// What this world's attempts changed elsewhere, without a promise.
+    pub(crate) strays: &'a [Stray],
 }
 
 impl<'a> Site<'a> {
@@ -69,11 +72,10 @@ impl<'a> Site<'a> {
         self.setting.catalog.server.version_num / 10_000
     }
 
-    /// Those who try and are not trusted, but for tokens out of the ordinary: indices of personas.
+    /// Those who [knock](Persona::knocks): indices of personas.
     pub(crate) fn knockers(&self) -> impl Iterator<Item = usize> + use<'a> {
         let personas = self.setting.personas;
-        let knocks = |persona: &Persona| persona.tries && !persona.narrow && !persona.actor.bypasses_rls;
-        (0..personas.len()).filter(move |&index| knocks(&personas[index]))
+        (0..personas.len()).filter(move |&index| personas[index].knocks())
     }
 
     /// One persona that tries for each database role of those who are not trusted.
