@@ -9,6 +9,7 @@ pub(crate) mod site;
 mod beyond_tables;
 mod cascade;
 mod child_table;
+mod column_right;
 mod cursor_across_actors;
 mod default_privilege;
 mod definer_function;
@@ -60,6 +61,7 @@ pub(crate) const PROBES: &[Probe] = &[
     group_membership::PROBE,
     public_grant::PROBE,
     residual_right::PROBE,
+    column_right::PROBE,
     sequence::PROBE,
     default_privilege::PROBE,
     publication::PROBE,
