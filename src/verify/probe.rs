@@ -10,6 +10,7 @@ mod beyond_tables;
 mod cascade;
 mod child_table;
 mod client_setting;
+mod column_right;
 mod cursor_across_actors;
 mod default_privilege;
 mod definer_function;
@@ -69,6 +70,7 @@ pub(crate) const PROBES: &[Probe] = &[
     group_membership::PROBE,
     public_grant::PROBE,
     residual_right::PROBE,
+    column_right::PROBE,
     sequence::PROBE,
     default_privilege::PROBE,
     publication::PROBE,
