@@ -13,6 +13,7 @@ mod client_setting;
 mod cursor_across_actors;
 mod default_privilege;
 mod definer_function;
+mod definer_search_path;
 mod definer_trigger;
 mod disguise;
 mod effects;
@@ -80,6 +81,7 @@ pub(crate) const PROBES: &[Probe] = &[
     forged_claim::PROBE,
     client_setting::PROBE,
     erroring_policy::PROBE,
+    definer_search_path::PROBE,
     // Oracles, statistics, sessions, the server itself.
     foreign_key_oracle::PROBE,
     cascade::PROBE,
