@@ -16,6 +16,7 @@ mod definer_function;
 mod definer_search_path;
 mod definer_trigger;
 mod disguise;
+mod dynamic_sql_function;
 mod effects;
 mod erroring_policy;
 mod explain_estimate;
@@ -82,6 +83,7 @@ pub(crate) const PROBES: &[Probe] = &[
     client_setting::PROBE,
     erroring_policy::PROBE,
     definer_search_path::PROBE,
+    dynamic_sql_function::PROBE,
     // Oracles, statistics, sessions, the server itself.
     foreign_key_oracle::PROBE,
     cascade::PROBE,
