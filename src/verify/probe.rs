@@ -10,6 +10,7 @@ mod beyond_tables;
 mod cascade;
 mod child_table;
 mod client_setting;
+mod copied_value;
 mod cursor_across_actors;
 mod default_privilege;
 mod definer_function;
@@ -77,6 +78,7 @@ pub(crate) const PROBES: &[Probe] = &[
     function_oracle::PROBE,
     definer_trigger::PROBE,
     rule::PROBE,
+    copied_value::PROBE,
     policy_input::PROBE,
     null_claims::PROBE,
     forged_claim::PROBE,
