@@ -11,11 +11,14 @@ mod cascade;
 mod child_table;
 mod client_setting;
 mod column_right;
+mod copied_value;
 mod cursor_across_actors;
 mod default_privilege;
 mod definer_function;
+mod definer_search_path;
 mod definer_trigger;
 mod disguise;
+mod dynamic_sql_function;
 mod effects;
 mod erroring_policy;
 mod explain_estimate;
@@ -83,11 +86,14 @@ pub(crate) const PROBES: &[Probe] = &[
     function_oracle::PROBE,
     definer_trigger::PROBE,
     rule::PROBE,
+    copied_value::PROBE,
     policy_input::PROBE,
     null_claims::PROBE,
     forged_claim::PROBE,
     client_setting::PROBE,
     erroring_policy::PROBE,
+    definer_search_path::PROBE,
+    dynamic_sql_function::PROBE,
     // Oracles, statistics, sessions, the server itself.
     foreign_key_oracle::PROBE,
     cascade::PROBE,

@@ -126,7 +126,7 @@ pub(super) fn likely_values(site: &Site<'_>, persona: usize, constants: &[String
 }
 
 /// The string constants of an SQL text.
-fn strings(text: &str) -> Vec<String> {
+pub(super) fn strings(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
