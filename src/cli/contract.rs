@@ -74,7 +74,8 @@ async fn target(connection: &ConnectionArgs) -> Result<Session, Failure> {
     let flag = connection.database_url.as_ref().map(DatabaseUrl::expose);
     let session = connect::connect(&Conninfo::resolve(flag, |name| std::env::var(name).ok())?).await?;
     // The server holds us to it.
-    let begun = session.batch("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").await;
+    let begin = format!("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; {}", catalog::NOT_COMPILED);
+    let begun = session.batch(&begin).await;
     begun.map_err(|error| error.into_failure("the catalogue was not read"))?;
     Ok(session)
 }
@@ -96,7 +97,7 @@ async fn check(args: CheckArgs, output: &Output) -> anyhow::Result<Exit> {
         })
         .await?;
         let session = scratch.connect().await?;
-        let catalog = catalog::read(&session, &contract.schemas, &roles).await?;
+        let catalog = catalog::read_alone(&session, &contract.schemas, &roles).await?;
         session.close().await;
         (catalog, "what the migrations produce".to_owned())
     };

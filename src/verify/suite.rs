@@ -102,7 +102,7 @@ pub async fn verify(
 ) -> Result<Verified, Failure> {
     let session = connect().await?;
     let roles: Vec<String> = contract.actors.iter().map(|actor| actor.role.clone()).collect();
-    let catalog = catalogue::read(&session, &contract.schemas, &roles).await?;
+    let catalog = catalogue::read_alone(&session, &contract.schemas, &roles).await?;
     fit_to_judge(&catalog, contract)?;
     validate::validate(contract, &catalog)?;
     let subjects: Vec<Subject> = contract

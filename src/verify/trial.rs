@@ -1,6 +1,7 @@
 //! Runs statements as someone, each in a savepoint that is rolled back, pipelined where the engine allows it, and
 //! reads back what they changed.
 
+use crate::db::catalog;
 use crate::db::error::DbError;
 use crate::db::impersonate;
 use crate::db::session::{Prepared, Session, StatementResult};
@@ -180,7 +181,8 @@ pub(crate) async fn begin(session: &Session, repeatable: bool) -> Result<(), Fai
     session
         .batch(&format!(
             "BEGIN ISOLATION LEVEL {isolation} READ WRITE; SET LOCAL lock_timeout = '3s'; \
-             SET LOCAL statement_timeout = '30s'; SET LOCAL row_security = off; SAVEPOINT world"
+             SET LOCAL statement_timeout = '30s'; {}; SET LOCAL row_security = off; SAVEPOINT world",
+            catalog::NOT_COMPILED
         ))
         .await
         .map_err(|error| error.into_failure("the verification's transaction did not start"))
