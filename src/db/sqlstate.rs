@@ -12,6 +12,8 @@ pub const NOT_NULL_VIOLATION: &str = "23502";
 pub const FOREIGN_KEY_VIOLATION: &str = "23503";
 /// unique_violation.
 pub const UNIQUE_VIOLATION: &str = "23505";
+/// object_not_in_prerequisite_state: among others, ON CONFLICT by a deferrable constraint.
+pub const NOT_IN_PREREQUISITE_STATE: &str = "55000";
 /// lock_not_available: lock_timeout, or NOWAIT.
 pub const LOCK_NOT_AVAILABLE: &str = "55P03";
 /// query_canceled: statement_timeout, or a cancel request.

@@ -172,8 +172,8 @@ pub(crate) struct Planned {
     /// What is expected where it is not promised.
     pub(crate) denial: Outcome,
     pub(crate) control: Option<Control>,
-    /// An SQLSTATE with which the server refuses the row to everyone.
-    pub(crate) impossible: Option<&'static str>,
+    /// SQLSTATEs with which the server refuses the row, or such a statement, to everyone.
+    pub(crate) impossible: Vec<&'static str>,
     /// An SQLSTATE with which the server says, in this form, that no row was there for it.
     pub(crate) no_row: Option<&'static str>,
 }
@@ -495,7 +495,7 @@ impl<'a> Scene<'a> {
         impossible: Option<&'static str>,
     ) -> Planned {
         let draft = self.draft(standing, command, form, sql);
-        Planned { needs, aim, promise, denial, control, impossible, ..draft }
+        Planned { needs, aim, promise, denial, control, impossible: impossible.into_iter().collect(), ..draft }
     }
 
     /// An attempt of which no more is said yet than that it is not promised.
@@ -515,7 +515,7 @@ impl<'a> Scene<'a> {
             promise: Promise::No,
             denial: Outcome::Hidden,
             control: Some(Who::Privileged(self.persona).into()),
-            impossible: None,
+            impossible: Vec::new(),
             no_row: None,
         }
     }

@@ -86,7 +86,7 @@ impl Bench {
             promise: if promised { Promise::Yes } else { Promise::No },
             denial: Outcome::Hidden,
             control: None,
-            impossible: None,
+            impossible: Vec::new(),
             no_row: None,
         };
         let seen = |standing| Seen { locator: String::new(), standing };
