@@ -145,7 +145,8 @@ fn unmatched_by_source(
     action: &str,
     columns: &[String],
 ) {
-    if scene.version() < RETURNS_SINCE {
+    // Who may change every row shows nothing by it that a row by its key does not.
+    if scene.version() < RETURNS_SINCE || scene.would_disturb(&[command]) {
         return;
     }
     if !scene.whole {
