@@ -11,6 +11,8 @@ mod columns;
 mod faults;
 #[path = "verify/foreign.rs"]
 mod foreign;
+#[path = "verify/forms.rs"]
+mod forms;
 #[path = "verify/predicates.rs"]
 mod predicates;
 #[path = "verify/project.rs"]

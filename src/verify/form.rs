@@ -10,6 +10,7 @@ mod joined;
 mod lock;
 mod merge;
 mod old_new;
+mod planned;
 mod rights;
 mod select;
 mod truncate;
@@ -28,6 +29,9 @@ use crate::verify::world::insert::{key_among, key_condition, key_expression, sql
 use crate::verify::world::rows::{Maker, Values};
 use crate::verify::world::values::value;
 use crate::verify::world::{Row, Sight, World, WorldKind, variations};
+
+use planned::need;
+pub(crate) use planned::{Aim, Control, Given, Need, Plan, Planned, Promise, Route, Tells, Who};
 
 /// Adds the attempts of one family for one scene.
 type Form = fn(&Scene<'_>, &mut Plan) -> Result<(), Failure>;
@@ -60,155 +64,6 @@ pub(crate) fn not_tried() -> NotRun {
               client's connection; who may INSERT at all is told by that command's attempts"
             .to_owned(),
     }
-}
-
-/// What a statement is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Aim {
-    /// Existing rows, by key: the statement names them.
-    Rows(Vec<String>),
-    /// Existing rows, by key: the statement names no row, and every standing's rows are told of on their own.
-    All(Vec<String>),
-    /// Existing rows, by key, that the statement leaves as they are whoever runs it.
-    Untouched(Vec<String>),
-    /// A new row.
-    New,
-    /// The number that `count(*)` must give.
-    Count(u64),
-    /// No statement is run: the rights decide.
-    Rights,
-}
-
-/// How a statement is sent.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Route {
-    /// Alone.
-    Plain,
-    /// As a COPY, whose rows come in a format of its own.
-    Copy,
-    /// After other statements, as the same actor: a cursor, a prepared statement.
-    After {
-        first: String,
-        /// Takes back what a rollback does not.
-        undo: Option<&'static str>,
-    },
-}
-
-/// What shows which rows a statement reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tells {
-    /// The keys that it answers.
-    Answer,
-    /// What is read back afterwards.
-    Changes,
-}
-
-/// Who shows that a statement would do something, were it allowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Who {
-    /// A persona, by index.
-    Persona(usize),
-    /// The session's own role, which bypasses RLS, with the claims of a persona.
-    Privileged(usize),
-}
-
-/// What shows that a denial is one: the same statement by someone who may.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Control {
-    pub(crate) who: Who,
-    /// Another statement instead, on one of the same rows: for statements without WHERE, which a role that bypasses
-    /// RLS would let loose on every row of the table.
-    pub(crate) sql: Option<String>,
-}
-
-impl From<Who> for Control {
-    fn from(who: Who) -> Self {
-        Self { who, sql: None }
-    }
-}
-
-impl Control {
-    /// By `who`; where that is a role that bypasses RLS, `on_one_row` instead of the statement itself.
-    fn bounded(who: Who, on_one_row: Option<String>) -> Self {
-        Self { who, sql: if matches!(who, Who::Privileged(_)) { on_one_row } else { None } }
-    }
-}
-
-/// How it is known whether the statement is promised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Promise {
-    /// It is.
-    Yes,
-    /// It is not.
-    No,
-    /// It is where the row, as the control leaves it, is promised to the actor.
-    ByControl,
-}
-
-/// A grant that a statement needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Need {
-    pub(crate) command: Command,
-    /// Empty: the whole row.
-    pub(crate) columns: Vec<String>,
-}
-
-/// A value that a statement gives to a column: the attempt is about whether it is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Given {
-    pub(crate) column: String,
-    /// A query for the keys of the rows that hold it.
-    pub(crate) holders: String,
-}
-
-/// An attempt to make.
-#[derive(Debug, Clone)]
-pub(crate) struct Planned {
-    pub(crate) subject: usize,
-    pub(crate) persona: usize,
-    pub(crate) standing: Standing,
-    pub(crate) command: Command,
-    /// The commands that must be promised for what it reaches: more than one where it reads what it writes, or writes
-    /// what it reads.
-    pub(crate) asks: Vec<Command>,
-    pub(crate) form: String,
-    pub(crate) sql: String,
-    pub(crate) route: Route,
-    pub(crate) tells: Tells,
-    pub(crate) needs: Vec<Need>,
-    pub(crate) aim: Aim,
-    pub(crate) promise: Promise,
-    /// What is expected where it is not promised.
-    pub(crate) denial: Outcome,
-    pub(crate) control: Option<Control>,
-    /// An SQLSTATE with which the server refuses the row to everyone.
-    pub(crate) impossible: Option<&'static str>,
-    /// An SQLSTATE with which the server says, in this form, that no row was there for it.
-    pub(crate) no_row: Option<&'static str>,
-    /// The value that it is about, where it is about one.
-    pub(crate) given: Option<Given>,
-}
-
-impl Planned {
-    /// All that is sent, as one text.
-    pub(crate) fn statement(&self) -> String {
-        match &self.route {
-            Route::After { first, .. } => format!("{first}; {}", self.sql),
-            Route::Plain | Route::Copy => self.sql.clone(),
-        }
-    }
-
-    /// Whether the control is the same statement by the same persona without the value that the attempt is about.
-    pub(crate) fn gives_nothing(&self, control: &Control) -> bool {
-        self.given.is_some() && control.sql.is_some() && control.who == Who::Persona(self.persona)
-    }
-}
-
-/// The attempts of a world, and what could not be planned.
-#[derive(Debug, Default)]
-pub(crate) struct Plan {
-    pub(crate) attempts: Vec<Planned>,
-    pub(crate) not_run: Vec<NotRun>,
 }
 
 /// One table, one persona, one world.
@@ -534,7 +389,7 @@ impl<'a> Scene<'a> {
         impossible: Option<&'static str>,
     ) -> Planned {
         let draft = self.draft(standing, command, form, sql);
-        Planned { needs, aim, promise, denial, control, impossible, ..draft }
+        Planned { needs, aim, promise, denial, control, impossible: impossible.into_iter().collect(), ..draft }
     }
 
     /// An attempt of which no more is said yet than that it is not promised.
@@ -554,8 +409,9 @@ impl<'a> Scene<'a> {
             promise: Promise::No,
             denial: Outcome::Hidden,
             control: Some(Who::Privileged(self.persona).into()),
-            impossible: None,
+            impossible: Vec::new(),
             no_row: None,
+            given: None,
             given: None,
         }
     }
@@ -595,6 +451,12 @@ impl<'a> Scene<'a> {
         Some((format!(" WHERE {}", self.where_key(rows[0])?), Aim::Rows(vec![rows[0].1.to_owned()])))
     }
 
+    /// Whether a statement that names no row would rightly reach all of a target's, on which others are at work.
+    fn would_disturb(&self, commands: &[Command]) -> bool {
+        let all = |command: &Command| Standing::ALL.into_iter().all(|standing| self.promised(standing, *command));
+        !self.truncates && commands.iter().all(all)
+    }
+
     /// A column with that right, where there is one; else those of the key.
     fn any_column(&self, command: Command) -> Vec<String> {
         let (role, table) = (&self.persona().actor.role, self.table());
@@ -611,9 +473,4 @@ impl<'a> Scene<'a> {
     fn promise(&self, standing: Standing, commands: &[Command]) -> Promise {
         if commands.iter().all(|command| self.promised(standing, *command)) { Promise::Yes } else { Promise::No }
     }
-}
-
-/// A need for single columns, or, without any, for the whole row.
-fn need(command: Command, columns: &[String]) -> Need {
-    Need { command, columns: columns.to_vec() }
 }

@@ -2,7 +2,7 @@
 
 use crate::cluster::Cluster;
 use crate::project::{Project, binary, count, report, verdict};
-use crate::verdicts::verdicts;
+use crate::verdicts::everywhere;
 
 /// A prepared, migrated and seeded database on a server of its own, and the migrator's URL.
 pub(crate) fn prepared() -> (Cluster, String) {
@@ -23,7 +23,7 @@ fn the_target_is_left_as_it_was_with_the_same_verdicts() {
     assert_eq!(before, server.dump());
 
     let (_, scratch) = Project::copy().verify(&["--engine", "embedded"]);
-    let (on_target, mut on_scratch) = (verdicts(&target), verdicts(&scratch));
+    let (on_target, mut on_scratch) = (everywhere(&target), everywhere(&scratch));
     // On a target the rights decide on TRUNCATE.
     on_scratch =
         on_scratch.into_iter().map(|(id, what)| (id.replace("/truncate/cascade", "/truncate/rights"), what)).collect();
