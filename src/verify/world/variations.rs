@@ -14,11 +14,12 @@ const MOST: usize = 40;
 const MOST_CONSTANTS: usize = 12;
 
 /// The values that `column` must have in some row: labels, truth values, both sides of now, what conditions mention,
-/// and NULL; none where any value is as good as another.
-fn all(table: &Table, column: &Column) -> Vec<Option<String>> {
+/// who tries, and NULL; none where any value is as good as another.
+fn all(table: &Table, column: &Column, who: &[String]) -> Vec<Option<String>> {
     let mut values: Vec<Option<String>> = by_type(column).into_iter().map(Some).collect();
-    values.extend(asked(table, column).into_iter().map(Some));
-    let called: Vec<Mentioned> = table.called.iter().map(|text| mentioned(text)).collect();
+    values.extend(asked(table, column, who).into_iter().map(Some));
+    let who = |text: &String| if text.contains(&column.name) { who } else { &[] };
+    let called: Vec<Mentioned> = table.called.iter().map(|text| with(mentioned(text), who(text))).collect();
     values.extend(called.iter().flat_map(|found| fitting(column, found)).take(MOST_CONSTANTS).map(Some));
     let other = !values.is_empty() && by_type(column).is_empty();
     values.extend(other.then(|| value(column, 1)).flatten().map(Some));
@@ -44,20 +45,25 @@ fn by_type(column: &Column) -> Vec<String> {
     }
 }
 
-/// The values that the policies which name `column` suggest.
-fn asked(table: &Table, column: &Column) -> Vec<String> {
+/// The values that the policies which name `column` suggest; they may compare it with `who` tries.
+fn asked(table: &Table, column: &Column, who: &[String]) -> Vec<String> {
     let asks = table.asks.iter().filter(|asked| asked.columns.contains(&column.name));
-    asks.flat_map(|asked| fitting(column, &mentioned(&asked.text))).take(MOST_CONSTANTS).collect()
+    asks.flat_map(|asked| fitting(column, &with(mentioned(&asked.text), who))).take(MOST_CONSTANTS).collect()
+}
+
+fn with(mut mentioned: Mentioned, who: &[String]) -> Mentioned {
+    mentioned.constants.splice(0..0, who.iter().cloned());
+    mentioned
 }
 
 /// The values that a row which is written should have in turn, for a check may let in what has one of them: labels,
-/// truth values and what policies compare the column with.
-pub(crate) fn to_write(table: &Table, column: &Column) -> Vec<String> {
+/// truth values and what policies compare the column with, `who` tries among that.
+pub(crate) fn to_write(table: &Table, column: &Column, who: &[String]) -> Vec<String> {
     let mut values = match column.base_type.as_str() {
         "timestamptz" | "timestamp" | "date" => Vec::new(),
         _ => by_type(column),
     };
-    values.extend(asked(table, column));
+    values.extend(asked(table, column, who));
     let mut known = BTreeSet::new();
     values.retain(|value| known.insert(value.clone()));
     values
@@ -70,13 +76,13 @@ pub(crate) fn is_named(table: &Table, column: &Column) -> bool {
 }
 
 /// The rows: each of their columns' values at least once, and each two values of each two columns that policies name,
-/// as far as [`MOST`] rows go. `free` says which columns can be given any value.
-pub(crate) fn rows(table: &Table, free: impl Fn(&Column) -> bool) -> Vec<Values> {
+/// as far as [`MOST`] rows go. `free` says which columns can be given any value; `who` tries, as text.
+pub(crate) fn rows(table: &Table, free: impl Fn(&Column) -> bool, who: &[String]) -> Vec<Values> {
     let columns: Vec<(&Column, Vec<Option<String>>)> = table
         .columns
         .iter()
         .filter(|column| !column.generated && !column.identity_always && free(column))
-        .map(|column| (column, all(table, column)))
+        .map(|column| (column, all(table, column, who)))
         .filter(|(_, values)| !values.is_empty())
         .collect();
     let counts: Vec<usize> = columns.iter().map(|(_, values)| values.len()).collect();
