@@ -7,6 +7,8 @@ mod actors;
 mod cluster;
 #[path = "verify/columns.rs"]
 mod columns;
+#[path = "verify/coverage.rs"]
+mod coverage;
 #[path = "verify/faults.rs"]
 mod faults;
 #[path = "verify/foreign.rs"]
@@ -25,3 +27,5 @@ mod supabase;
 mod target;
 #[path = "verify/verdicts.rs"]
 mod verdicts;
+#[path = "verify/worlds.rs"]
+mod worlds;

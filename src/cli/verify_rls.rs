@@ -129,6 +129,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         beyond: verified.beyond,
         accepted: verified.accepted,
         probes: verified.probes,
+        coverage: verified.coverage,
         doubts: verified.doubts,
         not_run: verified.not_run,
         not_tried,

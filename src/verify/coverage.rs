@@ -2,6 +2,7 @@
 //! RLS does not guard.
 
 mod roles;
+pub(crate) mod tried;
 
 use crate::contract::validate;
 use crate::db::session::Session;

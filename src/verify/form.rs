@@ -21,7 +21,7 @@ use crate::db::quote::{readable_identifier, table as quote_table};
 use crate::db::sqlstate;
 use crate::model::access::{Command, Contract, OwnerPath, Ownership, Standing};
 use crate::model::attempt::Outcome;
-use crate::model::catalog::{Column, Table};
+use crate::model::catalog::{Column, ForeignKey, Table};
 use crate::model::failure::Failure;
 use crate::model::report::NotRun;
 use crate::verify::persona::Persona;
@@ -279,13 +279,18 @@ impl<'a> Scene<'a> {
     }
 
     /// The values of `column` that a check may ask for, each with a word for ids. None for key columns, whose values
-    /// must differ.
+    /// must differ; for keys of parents one's own parent and another's.
     pub(crate) fn telling_values(&self, column: &Column) -> Vec<(String, String)> {
         if self.table().uniques.iter().any(|columns| columns.contains(&column.name)) {
             return Vec::new();
         }
+        if let Some(key) = self.table().foreign_keys.iter().find(|key| key.columns.contains(&column.name))
+            && !self.maker.is_account(self.subject, key)
+        {
+            return self.telling_parents(key);
+        }
         let mut told: Vec<(String, String)> = Vec::new();
-        for value in variations::to_write(self.table(), column) {
+        for value in variations::to_write(self.table(), column, &self.maker.who()) {
             let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
             let word: String = value.chars().take(24).map(|c| if plain(c) { c } else { '-' }).collect();
             let known =
@@ -293,6 +298,32 @@ impl<'a> Scene<'a> {
             told.push((if known == 0 { word } else { format!("{word}~{}", known + 1) }, value));
         }
         told
+    }
+
+    /// The keys of one's own parent row and of another's; none where nobody owns parents, or the key is composite.
+    fn telling_parents(&self, key: &ForeignKey) -> Vec<(String, String)> {
+        let ([target], Some(other)) = (key.target_columns.as_slice(), self.other_holder()) else { return Vec::new() };
+        let parent = self.maker.subjects.iter().position(|subject| subject.access.table == key.target());
+        let Some(parent) = parent.filter(|parent| !self.maker.paths(*parent).is_empty()) else { return Vec::new() };
+        let of = |word: &str, holder: usize| {
+            let row = self.world.row(parent, holder, 1)?;
+            Some((word.to_owned(), row.values.get(target).cloned().flatten()?))
+        };
+        [of("own", self.persona), of("another", other)].into_iter().flatten().collect()
+    }
+
+    /// Values for two or more columns at once that a check may ask for together: those that policies name and
+    /// that `may` be given. Empty where policies name but one.
+    pub(crate) fn telling_rows(&self, may: impl Fn(&Column) -> bool) -> Vec<Values> {
+        let free = |column: &Column| {
+            variations::is_named(self.table(), column)
+                && !self.table().uniques.iter().any(|columns| columns.contains(&column.name))
+                && !self.table().foreign_keys.iter().any(|key| key.columns.contains(&column.name))
+                && may(column)
+        };
+        let mut rows = variations::rows(self.table(), free, &self.maker.who());
+        rows.retain(|row| row.len() > 1);
+        rows
     }
 
     /// `column = constant` for an UPDATE's SET.
@@ -411,7 +442,6 @@ impl<'a> Scene<'a> {
             control: Some(Who::Privileged(self.persona).into()),
             impossible: Vec::new(),
             no_row: None,
-            given: None,
             given: None,
         }
     }

@@ -12,7 +12,8 @@ use crate::model::catalog::Catalog;
 use crate::model::explanation::Explanation;
 use crate::model::failure::Failure;
 use crate::model::finding::Finding;
-use crate::model::report::{Accepted, NotRun, ProbeCount};
+use crate::model::report::{Accepted, Coverage, NotRun, ProbeCount};
+use crate::verify::coverage::tried;
 use crate::verify::fitness::{fit_to_judge, is_tried, not_tried};
 use crate::verify::form;
 use crate::verify::judge::judge;
@@ -109,6 +110,8 @@ pub struct Verified {
     pub accepted: Vec<Accepted>,
     /// The probes that were made.
     pub probes: Vec<ProbeCount>,
+    /// What was tried of what there is; `None` where only some of it was asked for.
+    pub coverage: Option<Coverage>,
     /// What probes tried and could not judge.
     pub doubts: Vec<NotRun>,
     /// What was planned and not made.
@@ -145,6 +148,7 @@ pub async fn verify(
         })
         .collect();
     let personas = cast(contract, &catalog);
+    let policies = tried::policies(&session, contract).await?;
     let mut run = Run {
         setting: Setting { contract, catalog: &catalog, subjects: &subjects, personas: &personas },
         ground,
@@ -173,6 +177,15 @@ pub async fn verify(
     probes.not_tried.extend((!attempts.is_empty()).then(form::not_tried));
     probes.accept(&contract.accepts, all, options.today);
     findings.splice(0..0, findings::of_attempts(&attempts, &subjects).into_iter().chain(strays));
+    let told = options.only.is_empty().then(|| {
+        let (subjects, policies, attempts) = (subjects.as_slice(), policies.as_slice(), attempts.as_slice());
+        tried::tell(&tried::Scope { contract, catalog: &catalog, subjects, policies, attempts })
+    });
+    let coverage = told.as_ref().map(|told| told.coverage);
+    if let Some(told) = told {
+        findings.extend(told.findings);
+        probes.not_tried.extend(told.not_tried);
+    }
     findings.extend(probes.findings);
     not_run.extend(probes.not_run);
     Ok(Verified {
@@ -182,6 +195,7 @@ pub async fn verify(
         beyond: probes.beyond,
         accepted: probes.accepted,
         probes: probes.counts,
+        coverage,
         doubts: probes.doubts,
         not_run,
         not_tried: probes.not_tried,

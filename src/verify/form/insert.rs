@@ -4,6 +4,7 @@ use super::{Aim, Need, Plan, Promise, Scene, Who, need};
 use crate::db::sqlstate;
 use crate::model::access::{Command, OwnerPath, Ownership, Standing};
 use crate::model::attempt::Outcome;
+use crate::model::catalog::Column;
 use crate::model::failure::Failure;
 use crate::verify::world::WorldKind;
 use crate::verify::world::insert::insert;
@@ -113,11 +114,23 @@ fn labelled(scene: &Scene<'_>, plan: &mut Plan, other: usize, foreign: &Values) 
             let form = format!("plain-{}-{word}", column.name);
             let mut values = row.clone();
             values.insert(column.name.clone(), Some(value));
-            let promise = scene.promise(Standing::Other, &[Command::Insert]);
-            push(scene, plan, Standing::Other, &form, &values, promise, control_of(scene, other), None);
+            offer(scene, plan, &form, &values, other);
         }
     }
+    let may = |column: &Column| !foreign.contains_key(&column.name) && row.contains_key(&column.name);
+    for (index, varied) in scene.telling_rows(may).into_iter().enumerate() {
+        let mut values = row.clone();
+        values.extend(varied);
+        offer(scene, plan, &format!("plain-varied-{}", index + 1), &values, other);
+    }
     Ok(())
+}
+
+/// Another's row with values that a constraint may refuse to everyone.
+fn offer(scene: &Scene<'_>, plan: &mut Plan, form: &str, values: &Values, other: usize) {
+    let promise = scene.promise(Standing::Other, &[Command::Insert]);
+    let impossible = Some(sqlstate::CHECK_VIOLATION);
+    push(scene, plan, Standing::Other, form, values, promise, control_of(scene, other), impossible);
 }
 
 /// The account itself shows that its row can be inserted, if it is promised that.

@@ -155,7 +155,7 @@ impl Maker<'_> {
     fn wanted(&self, subject: usize, world: &World) -> Vec<(Option<usize>, usize, Hold)> {
         let paths = self.paths(subject);
         let holders: Vec<usize> = (0..self.personas.len()).filter(|&index| self.personas[index].has_rows).collect();
-        let varied = self.variations(subject).len();
+        let varied = self.variations(subject).len() + self.crossings(subject, world).len();
         let mut wanted = Vec::new();
         if paths.is_empty() {
             if self.subjects[subject].access.ownership == Ownership::None {
@@ -286,7 +286,17 @@ impl Maker<'_> {
         let table = self.table(subject);
         let mut values = hold;
         let mut support = Vec::new();
+        let varied = self.varied(subject, number, world);
         for key in &table.foreign_keys {
+            if key.columns.iter().all(|column| varied.contains_key(column)) {
+                values.extend(
+                    key.columns
+                        .iter()
+                        .filter_map(|column| varied.get_key_value(column))
+                        .map(|(name, value)| (name.clone(), value.clone())),
+                );
+                continue;
+            }
             if key.columns.iter().any(|column| values.contains_key(column)) {
                 let more = self.refer_to_held(key, &values, number, world);
                 values.extend(more);
@@ -302,10 +312,6 @@ impl Maker<'_> {
             table.columns.iter().find(free).map(|column| column.name.clone())
         });
         let telling = telling.flatten();
-        let varied = (number > ROWS_EACH && !self.refused.contains(&(subject, number)))
-            .then(|| self.variations(subject).into_iter().nth(number - ROWS_EACH - 1))
-            .flatten()
-            .unwrap_or_default();
         for column in &table.columns {
             if column.generated || values.contains_key(&column.name) {
                 continue;

@@ -31,16 +31,79 @@ impl Maker<'_> {
             return Vec::new();
         }
         let unique = |name: &String| table.uniques.iter().any(|columns| columns.contains(name));
-        rows(table, |column| !refers(&column.name) && !unique(&column.name))
+        rows(table, |column| !refers(&column.name) && !unique(&column.name), &self.who())
+    }
+
+    /// The account that tries first, as policies may name it, by its id and its address; and the id of the one whose
+    /// rows are another's.
+    pub(crate) fn who(&self) -> Vec<String> {
+        let who = self.personas.iter().find(|persona| persona.knocks() && persona.has_rows);
+        let other = self.personas.iter().find(|persona| !persona.tries && persona.has_rows);
+        let ids = [
+            who.and_then(|who| who.uid.clone()),
+            who.and_then(Persona::email),
+            other.and_then(|other| other.uid.clone()),
+        ];
+        ids.into_iter().flatten().collect()
+    }
+
+    /// Another's rows that hang, by keys that say nothing of their owner, on what is the first account's: one for each
+    /// such key, so that a condition on the wrong parent shows.
+    fn crossings(&self, subject: usize, world: &World) -> Vec<Values> {
+        let table = self.table(subject);
+        let holders: Vec<usize> = (0..self.personas.len()).filter(|&index| self.personas[index].has_rows).collect();
+        let Some(&first) = self.main_pair(&holders).first().filter(|_| self.kind == WorldKind::Different) else {
+            return Vec::new();
+        };
+        let bound = |name: &String| {
+            self.paths(subject).iter().any(|path| path.column() == name)
+                || table.uniques.iter().any(|columns| columns.contains(name))
+        };
+        let keys = table.foreign_keys.iter().filter(|key| !key.columns.iter().any(bound));
+        let hanging = keys.filter_map(|key| match subject_of(self.subjects, &key.target()) {
+            Some(parent) if parent != subject && !self.paths(parent).is_empty() => {
+                let row = world.row(parent, first, 1)?;
+                let pairs = key.columns.iter().zip(&key.target_columns);
+                Some(pairs.map(|(from, to)| (from.clone(), row.values.get(to).cloned().flatten())).collect())
+            }
+            None if self.is_account(subject, key) => {
+                Some(Values::from([(key.columns.first()?.clone(), self.personas[first].uid.clone())]))
+            }
+            _ => None,
+        });
+        hanging.collect()
+    }
+
+    /// Whether a foreign key names an account, as an owner's column of the table does.
+    pub(crate) fn is_account(&self, subject: usize, key: &ForeignKey) -> bool {
+        let keys = &self.table(subject).foreign_keys;
+        let mut owners = keys.iter().filter(|other| {
+            self.paths(subject)
+                .iter()
+                .any(|path| matches!(path, OwnerPath::Column(name) if other.columns == [name.as_str()]))
+        });
+        key.columns.len() == 1
+            && subject_of(self.subjects, &key.target()).is_none()
+            && owners.any(|other| other.target() == key.target())
+    }
+
+    /// The values that row `number` of another's is there for.
+    fn varied(&self, subject: usize, number: usize, world: &World) -> Values {
+        if number <= ROWS_EACH || self.refused.contains(&(subject, number)) {
+            return Values::new();
+        }
+        let mut all = self.variations(subject).into_iter().chain(self.crossings(subject, world));
+        all.nth(number - ROWS_EACH - 1).unwrap_or_default()
     }
 }
 
 /// The values that `column` must have in some row: labels, truth values, both sides of now, what conditions mention,
-/// and NULL; none where any value is as good as another.
-fn all(table: &Table, column: &Column) -> Vec<Option<String>> {
+/// who tries, and NULL; none where any value is as good as another.
+fn all(table: &Table, column: &Column, who: &[String]) -> Vec<Option<String>> {
     let mut values: Vec<Option<String>> = by_type(column).into_iter().map(Some).collect();
-    values.extend(asked(table, column).into_iter().map(Some));
-    let called: Vec<Mentioned> = table.called.iter().map(|text| mentioned(text)).collect();
+    values.extend(asked(table, column, who).into_iter().map(Some));
+    let who = |text: &String| if text.contains(&column.name) { who } else { &[] };
+    let called: Vec<Mentioned> = table.called.iter().map(|text| with(mentioned(text), who(text))).collect();
     values.extend(called.iter().flat_map(|found| fitting(column, found)).take(MOST_CONSTANTS).map(Some));
     let other = !values.is_empty() && by_type(column).is_empty();
     values.extend(other.then(|| value(column, 1)).flatten().map(Some));
@@ -66,20 +129,25 @@ fn by_type(column: &Column) -> Vec<String> {
     }
 }
 
-/// The values that the policies which name `column` suggest.
-fn asked(table: &Table, column: &Column) -> Vec<String> {
+/// The values that the policies which name `column` suggest; they may compare it with `who` tries.
+fn asked(table: &Table, column: &Column, who: &[String]) -> Vec<String> {
     let asks = table.asks.iter().filter(|asked| asked.columns.contains(&column.name));
-    asks.flat_map(|asked| fitting(column, &mentioned(&asked.text))).take(MOST_CONSTANTS).collect()
+    asks.flat_map(|asked| fitting(column, &with(mentioned(&asked.text), who))).take(MOST_CONSTANTS).collect()
+}
+
+fn with(mut mentioned: Mentioned, who: &[String]) -> Mentioned {
+    mentioned.constants.splice(0..0, who.iter().cloned());
+    mentioned
 }
 
 /// The values that a row which is written should have in turn, for a check may let in what has one of them: labels,
-/// truth values and what policies compare the column with.
-pub(crate) fn to_write(table: &Table, column: &Column) -> Vec<String> {
+/// truth values and what policies compare the column with, `who` tries among that.
+pub(crate) fn to_write(table: &Table, column: &Column, who: &[String]) -> Vec<String> {
     let mut values = match column.base_type.as_str() {
         "timestamptz" | "timestamp" | "date" => Vec::new(),
         _ => by_type(column),
     };
-    values.extend(asked(table, column));
+    values.extend(asked(table, column, who));
     let mut known = BTreeSet::new();
     values.retain(|value| known.insert(value.clone()));
     values
@@ -92,13 +160,13 @@ pub(crate) fn is_named(table: &Table, column: &Column) -> bool {
 }
 
 /// The rows: each of their columns' values at least once, and each two values of each two columns that policies name,
-/// as far as [`MOST`] rows go. `free` says which columns can be given any value.
-fn rows(table: &Table, free: impl Fn(&Column) -> bool) -> Vec<Values> {
+/// as far as [`MOST`] rows go. `free` says which columns can be given any value; `who` tries, as text.
+fn rows(table: &Table, free: impl Fn(&Column) -> bool, who: &[String]) -> Vec<Values> {
     let columns: Vec<(&Column, Vec<Option<String>>)> = table
         .columns
         .iter()
         .filter(|column| !column.generated && !column.identity_always && free(column))
-        .map(|column| (column, all(table, column)))
+        .map(|column| (column, all(table, column, who)))
         .filter(|(_, values)| !values.is_empty())
         .collect();
     let counts: Vec<usize> = columns.iter().map(|(_, values)| values.len()).collect();
