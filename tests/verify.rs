@@ -13,7 +13,11 @@ mod foreign;
 mod predicates;
 #[path = "verify/project.rs"]
 mod project;
+#[path = "verify/repro.rs"]
+mod repro;
 #[path = "verify/target.rs"]
 mod target;
 #[path = "verify/verdicts.rs"]
 mod verdicts;
+#[path = "verify/why.rs"]
+mod why;
