@@ -19,6 +19,8 @@ mod forms;
 mod predicates;
 #[path = "verify/project.rs"]
 mod project;
+#[path = "verify/repro.rs"]
+mod repro;
 #[path = "verify/side_effects.rs"]
 mod side_effects;
 #[path = "verify/supabase.rs"]
@@ -27,5 +29,7 @@ mod supabase;
 mod target;
 #[path = "verify/verdicts.rs"]
 mod verdicts;
+#[path = "verify/why.rs"]
+mod why;
 #[path = "verify/worlds.rs"]
 mod worlds;

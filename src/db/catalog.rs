@@ -44,21 +44,6 @@ pub async fn server(session: &Session) -> Result<Server, Failure> {
     document(session, include_str!("catalog/server.sql"), &[], &[]).await
 }
 
-/// As [`read`], in a transaction of its own and in the same round trip, for a session that is in none. Nothing is
-/// compiled: what these queries are reckoned to cost makes PostgreSQL do so for seconds, and they run in milliseconds.
-///
-/// # Errors
-/// As [`read`].
-pub async fn read_alone(session: &Session, schemas: &[String], roles: &[String]) -> Result<Catalog, Failure> {
-    let begin = format!("BEGIN READ ONLY; {NOT_COMPILED}");
-    let (_begun, catalog, _ended) =
-        futures::join!(session.batch(&begin), read(session, schemas, roles), session.batch("ROLLBACK"));
-    catalog
-}
-
-/// What keeps a transaction's queries from being compiled.
-pub const NOT_COMPILED: &str = "SET LOCAL jit = off";
-
 /// The JSON document that `sql` gives, as text, as its only row's only column. `$1` are schemas and `$2` roles, both
 /// text[]; a query need not use them.
 ///

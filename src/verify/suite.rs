@@ -1,7 +1,7 @@
 //! The run: plan the worlds, make every attempt in transactions that are always rolled back, judge, report.
 
 mod aftermath;
-mod tried;
+mod tried_world;
 
 use crate::contract::validate;
 use crate::db::catalog as catalogue;
@@ -30,7 +30,7 @@ use crate::verify::world::{Setting, Subject, World, WorldKind};
 use crate::verify::{coverage, findings};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
-use tried::Tried;
+use tried_world::Tried;
 
 /// How often a world is built anew after a lost connection before the rest is given up.
 const LIVES: usize = 3;

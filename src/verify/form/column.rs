@@ -157,7 +157,7 @@ fn conflict(scene: &Scene<'_>, plan: &mut Plan, column: &Column, class: &Class) 
     if !both.iter().all(|command| scene.promised(standing, *command)) {
         return Ok(());
     }
-    let Some(without) = upsert::proposed(scene, standing, row)? else { return Ok(()) };
+    let Some((_, without)) = upsert::proposed(scene, standing, row)? else { return Ok(()) };
     let mut values = without.clone();
     values.insert(column.name.clone(), class.value.clone());
     let columns: Vec<String> = values.keys().cloned().collect();

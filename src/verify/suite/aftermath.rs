@@ -2,7 +2,7 @@
 //! findings show, and of the one that is asked for.
 
 use super::Run;
-use super::tried::Tried;
+use super::tried_world::Tried;
 use crate::db::quote::{literal, table as quote_table};
 use crate::db::session::Session;
 use crate::model::access::Command;

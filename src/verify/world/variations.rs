@@ -1,11 +1,14 @@
 //! Which values another's rows hold between them, so that a condition on any column, or on two that policies name,
 //! shows. The policies are read to choose values, and never to judge.
 
-use super::WorldKind;
 use super::constants::{Mentioned, fitting, mentioned};
-use super::rows::{Maker, Values};
+use super::order::subject_of;
+use super::rows::{Maker, ROWS_EACH, Values};
 use super::values::value;
-use crate::model::catalog::{Column, Table};
+use super::{World, WorldKind};
+use crate::model::access::OwnerPath;
+use crate::model::catalog::{Column, ForeignKey, Table};
+use crate::verify::persona::Persona;
 use std::collections::BTreeSet;
 
 /// How many rows there are at most for the sake of their values.
@@ -49,7 +52,7 @@ impl Maker<'_> {
 
     /// Another's rows that hang, by keys that say nothing of their owner, on what is the first account's: one for each
     /// such key, so that a condition on the wrong parent shows.
-    fn crossings(&self, subject: usize, world: &World) -> Vec<Values> {
+    pub(super) fn crossings(&self, subject: usize, world: &World) -> Vec<Values> {
         let table = self.table(subject);
         let holders: Vec<usize> = (0..self.personas.len()).filter(|&index| self.personas[index].has_rows).collect();
         let Some(&first) = self.main_pair(&holders).first().filter(|_| self.kind == WorldKind::Different) else {
@@ -88,7 +91,7 @@ impl Maker<'_> {
     }
 
     /// The values that row `number` of another's is there for.
-    fn varied(&self, subject: usize, number: usize, world: &World) -> Values {
+    pub(super) fn varied(&self, subject: usize, number: usize, world: &World) -> Values {
         if number <= ROWS_EACH || self.refused.contains(&(subject, number)) {
             return Values::new();
         }
@@ -161,7 +164,7 @@ pub(crate) fn is_named(table: &Table, column: &Column) -> bool {
 
 /// The rows: each of their columns' values at least once, and each two values of each two columns that policies name,
 /// as far as [`MOST`] rows go. `free` says which columns can be given any value; `who` tries, as text.
-fn rows(table: &Table, free: impl Fn(&Column) -> bool, who: &[String]) -> Vec<Values> {
+pub(crate) fn rows(table: &Table, free: impl Fn(&Column) -> bool, who: &[String]) -> Vec<Values> {
     let columns: Vec<(&Column, Vec<Option<String>>)> = table
         .columns
         .iter()
