@@ -219,12 +219,8 @@ impl<'a> Scene<'a> {
     pub(crate) fn rows(&self, standing: Standing) -> Vec<(&'a Row, &'a str)> {
         let sight = &self.sights[self.persona];
         self.world
-            .rows
-            .iter()
-            .zip(self.keys)
-            .filter(|(row, key)| {
-                row.subject == self.subject && sight.get(*key).is_some_and(|seen| seen.standing == standing)
-            })
+            .keyed(self.subject, self.keys)
+            .filter(|(_, key)| sight.get(*key).is_some_and(|seen| seen.standing == standing))
             .map(|(row, key)| (row, key.as_str()))
             .collect()
     }

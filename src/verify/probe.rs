@@ -44,7 +44,6 @@ use crate::model::finding::Finding;
 use crate::model::report::{Accepted, NotRun, ProbeCount};
 use futures::future::LocalBoxFuture;
 use site::{Site, Step};
-use std::collections::BTreeMap;
 
 /// Every probe, in the order in which they are made. Its name is that of its file, of its folder in `fixtures/probe/`
 /// and of the check that its findings carry.
@@ -159,8 +158,10 @@ pub(crate) struct Probes {
     pub(crate) doubts: Vec<NotRun>,
     pub(crate) not_run: Vec<NotRun>,
     pub(crate) not_tried: Vec<NotRun>,
-    /// Finding's id -> psql script that shows it.
-    pub(crate) scripts: BTreeMap<String, String>,
+    /// The id of the finding whose psql script is wanted: each script holds the whole world.
+    pub(crate) asked: Option<String>,
+    /// That script.
+    pub(crate) script: Option<String>,
 }
 
 /// The id that `--only` and `--repro` know a probe's finding by: `unique-oracle/chat_threads.thread_id`.
@@ -197,8 +198,8 @@ impl Probes {
                 let own = hole.steps.iter().filter(|step| step.who == last.who).map(|step| step.sql.as_str());
                 finding.statement = format!("{}; -- as {}", own.collect::<Vec<_>>().join("; "), site.name(last.who));
             }
-            if !hole.steps.is_empty() {
-                self.scripts.entry(id(&finding)).or_insert_with(|| site.script(&id(&finding), &hole.steps));
+            if !hole.steps.is_empty() && self.script.is_none() && self.asked.as_ref() == Some(&id(&finding)) {
+                self.script = Some(site.script(&id(&finding), &hole.steps));
             }
             match probe.fault {
                 Fault::Schema => self.findings.push(finding),

@@ -91,11 +91,8 @@ impl Program {
         for planned in &self.planned {
             let mut index_of = |who: Who, sql: &str, to: usize| {
                 let reads_back = (planned.command != Command::Select).then_some((planned.subject, to));
-                let trial = Trial { who, sql: sql.to_owned(), reads_back };
-                *known.entry(trial.clone()).or_insert_with(|| {
-                    self.trials.push(trial);
-                    self.trials.len() - 1
-                })
+                let next = known.len();
+                *known.entry(Trial { who, sql: sql.to_owned(), reads_back }).or_insert(next)
             };
             let own = (planned.aim != Aim::Rights)
                 .then(|| index_of(Who::Persona(planned.persona), &planned.sql, planned.persona));
@@ -110,6 +107,19 @@ impl Program {
                 index_of(who, control.sql.as_ref().unwrap_or(&planned.sql), to)
             });
             self.of_attempt.push((own, control));
+        }
+        // Everything of one person together, so that each is become once.
+        let mut trials: Vec<(Trial, usize)> = known.into_iter().collect();
+        trials.sort_by_key(|(trial, index)| (trial.who, *index));
+        let mut places = vec![0; trials.len()];
+        for (place, (_, index)) in trials.iter().enumerate() {
+            places[*index] = place;
+        }
+        self.trials = trials.into_iter().map(|(trial, _)| trial).collect();
+        for (own, control) in &mut self.of_attempt {
+            for index in [own, control].into_iter().flatten() {
+                *index = places[*index];
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::contract::validate;
 use crate::db::catalog as catalogue;
 use crate::db::session::Session;
-use crate::model::access::{Contract, Standing as RowStanding};
+use crate::model::access::{Contract, Standing as RowStanding, TableName};
 use crate::model::attempt::Attempt;
 use crate::model::catalog::Catalog;
 use crate::model::failure::Failure;
@@ -17,6 +17,7 @@ use crate::verify::probe::{PROBES, Probe, Probes};
 use crate::verify::program::{self, Place, Program};
 use crate::verify::trial::{self, Observed, Stage};
 use crate::verify::world::build::{self, Standing, Unmade};
+use crate::verify::world::order::places;
 use crate::verify::world::rows::{self, Maker};
 use crate::verify::world::{Setting, Subject, World, WorldKind};
 use crate::verify::{coverage, findings};
@@ -113,21 +114,18 @@ pub async fn verify(
             Some(Subject { access: access.clone(), table })
         })
         .collect();
+    let places = places(&subjects);
     let personas = cast(contract, &catalog);
     let mut run = Run {
         setting: Setting { contract, catalog: &catalog, subjects: &subjects, personas: &personas },
+        places: &places,
         ground,
         options,
         attempts: Vec::new(),
         findings: coverage::findings(contract, &catalog),
-        not_run: contract
-            .tables
-            .iter()
-            .filter(|access| !subjects.iter().any(|s| s.access.table == access.table))
-            .map(not_tried)
-            .collect(),
+        not_run: contract.tables.iter().filter(|access| !places.contains_key(&access.table)).map(not_tried).collect(),
         script: None,
-        probes: Probes::default(),
+        probes: Probes { asked: options.repro.clone(), ..Probes::default() },
         refused: BTreeSet::new(),
         elapsed: Duration::ZERO,
     };
@@ -155,6 +153,8 @@ pub async fn verify(
 
 struct Run<'a> {
     setting: Setting<'a>,
+    /// Every subject's table, with its index.
+    places: &'a BTreeMap<TableName, usize>,
     ground: Ground,
     options: &'a Options,
     attempts: Vec<Attempt>,
@@ -201,7 +201,7 @@ impl Run<'_> {
         Self: 'm,
     {
         let Setting { catalog, subjects, personas, .. } = self.setting;
-        Maker { kind, catalog, subjects, personas, refused }
+        Maker { kind, catalog, subjects, places: self.places, personas, refused }
     }
 
     /// Makes one world's attempts; or gives the row, by subject and number, that was there for its values' sake and
@@ -338,9 +338,7 @@ impl Run<'_> {
         }
         let why = "the connection was lost".to_owned();
         self.probes.not_run.extend(left.map(|probe| NotRun { what: probe.name.to_owned(), why: why.clone() }));
-        if let Some(asked) = &self.options.repro {
-            self.script = self.script.take().or_else(|| self.probes.scripts.get(asked).cloned());
-        }
+        self.script = self.script.take().or(self.probes.script.take());
         Ok(())
     }
 
@@ -390,7 +388,7 @@ impl Run<'_> {
             }
             let told = told.entry((planned.subject, planned.persona)).or_insert_with(|| {
                 let sight = &sights[planned.subject][planned.persona];
-                let rows = world.rows.iter().zip(keys).filter(|(row, _)| row.subject == planned.subject);
+                let rows = world.keyed(planned.subject, keys);
                 rows.filter_map(|(_, key)| sight.get(key)).map(|seen| seen.standing).collect()
             });
             self.attempts.push(judge(&Case {

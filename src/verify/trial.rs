@@ -11,6 +11,7 @@ use crate::verify::form::Who;
 use crate::verify::persona::Persona;
 use crate::verify::world::build::{Standing, parse_read_back};
 use futures::StreamExt;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ const IN_FLIGHT: usize = 200;
 /// How long one trial may take before its connection is given up. Servers have their own, shorter timeouts; the
 /// embedded engine has none.
 const DEADLINE: Duration = Duration::from_secs(60);
+
+/// What goes back to the world as it was put up, with the actor being who they are.
+const BACK: &str = "ROLLBACK TO SAVEPOINT actor";
 
 /// A statement to run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,7 +68,8 @@ impl Stage<'_> {
     pub(crate) async fn run(&self, trials: &[Trial], errors_allowed: Option<usize>) -> Vec<Observed> {
         let mut observed = Vec::with_capacity(trials.len());
         if !self.stepwise {
-            let mut stream = futures::stream::iter(trials.iter().map(|trial| self.one(trial))).buffered(IN_FLIGHT);
+            let all = (0..trials.len()).map(|index| self.one(trials, index));
+            let mut stream = futures::stream::iter(all).buffered(IN_FLIGHT);
             while let Ok(Some(result)) = tokio::time::timeout(DEADLINE, stream.next()).await {
                 if lost(&result) {
                     break;
@@ -74,8 +79,8 @@ impl Stage<'_> {
             return observed;
         }
         let mut errors = 0;
-        for trial in trials {
-            let Ok(result) = tokio::time::timeout(DEADLINE, self.one(trial)).await else { break };
+        for index in 0..trials.len() {
+            let Ok(result) = tokio::time::timeout(DEADLINE, self.one(trials, index)).await else { break };
             if lost(&result) {
                 break;
             }
@@ -88,13 +93,23 @@ impl Stage<'_> {
         observed
     }
 
-    /// One trial. All its messages are sent at its first poll, in order, so that trials polled together are pipelined.
-    async fn one(&self, trial: &Trial) -> Observed {
-        let become_sql = match trial.who {
+    /// What goes back to the world and becomes who runs the trial: where that is who ran the one before, a savepoint
+    /// has it all.
+    fn begin(&self, trials: &[Trial], index: usize) -> Cow<'static, str> {
+        let who = trials[index].who;
+        if index.checked_sub(1).is_some_and(|before| trials[before].who == who) {
+            return BACK.into();
+        }
+        let become_sql = match who {
             Who::Persona(persona) => self.personas[persona].become_sql.clone(),
             Who::Privileged(persona) => impersonate::claims_only(&self.personas[persona].claims),
         };
-        let become_sql = format!("ROLLBACK TO SAVEPOINT attempt; {become_sql}");
+        format!("ROLLBACK TO SAVEPOINT attempt; {become_sql}; SAVEPOINT actor").into()
+    }
+
+    /// One trial. All its messages are sent at its first poll, in order, so that trials polled together are pipelined.
+    async fn one(&self, trials: &[Trial], index: usize) -> Observed {
+        let (trial, become_sql) = (&trials[index], self.begin(trials, index));
         // Deferred constraints and triggers fire as the actor, before the outcome is read.
         let after = "SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL ROLE NONE; SET LOCAL row_security = off";
         let read_back = trial.reads_back.and_then(|pair| self.read_backs.get(&pair).map(|prepared| (pair, prepared)));

@@ -1,11 +1,14 @@
 //! SELECT: everything, one row by key, and the count.
 
 use super::{Aim, Control, Plan, Promise, Scene, need};
-use crate::model::access::{Command, Standing};
+use crate::model::access::{Command, Ownership, Standing};
 use crate::model::attempt::Outcome;
 use crate::model::failure::Failure;
-use crate::model::report::NotRun;
 use crate::verify::form::Who;
+use crate::verify::world::insert::keys_condition;
+
+/// How many rows of a large table are looked at beside the world's.
+const SAMPLE: usize = 1_000;
 
 pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
     let (name, key) = (scene.name(), scene.key());
@@ -33,13 +36,35 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
                 None,
             );
         };
-        add("all", list.clone(), Aim::All(keys));
+        add("all", everything(scene, &list), Aim::All(keys));
         if let Some(sql) = on_one_row.clone() {
             add("key", sql, Aim::Rows(vec![rows[0].1.to_owned()]));
         }
     }
     count(scene, plan, &name, denial);
     Ok(())
+}
+
+/// Everything that the persona sees. Of a table too large to be read as a whole that is the world's rows, and a sample
+/// of whatever else there is for those who must see nothing else.
+fn everything(scene: &Scene<'_>, list: &str) -> String {
+    if scene.whole {
+        return list.to_owned();
+    }
+    let world = format!("{list} WHERE {}", of_the_world(scene));
+    // Where a condition decides, a row that is not read back may be one's own.
+    let told = sees_all(scene) || matches!(scene.ownership(), Ownership::Sql(_));
+    if told { world } else { format!("{world} UNION ALL ({list} LIMIT {SAMPLE})") }
+}
+
+/// A condition that holds for the world's rows.
+fn of_the_world(scene: &Scene<'_>) -> String {
+    let keys: Vec<&str> = scene.world.keyed(scene.subject, scene.keys).map(|(_, key)| key.as_str()).collect();
+    keys_condition(scene.table(), "", &keys)
+}
+
+fn sees_all(scene: &Scene<'_>) -> bool {
+    scene.promised(Standing::Other, Command::Select) || scene.promised(Standing::Any, Command::Select)
 }
 
 /// The count has no standing of its own: it is told of the first standing that rows have.
@@ -49,19 +74,11 @@ fn count(scene: &Scene<'_>, plan: &mut Plan, name: &str, denial: Outcome) {
     let Some((standing, rows)) = promised.or_else(|| standings.first()) else { return };
     let on_one_row =
         scene.where_key(rows[0]).map(|condition| format!("SELECT count(*)::text FROM {name} WHERE {condition}"));
-    let covers_all = scene.promised(Standing::Other, Command::Select) || scene.promised(Standing::Any, Command::Select);
-    if covers_all && !scene.whole {
-        plan.not_run.push(NotRun {
-            what: format!(
-                "{}/{}/{standing}/select/count{}",
-                scene.table().name(),
-                scene.persona().name,
-                scene.world.kind.suffix()
-            ),
-            why: "the table has more rows than are read back".to_owned(),
-        });
-        return;
-    }
+    // How many rows a large table has is not known: whoever sees all of them counts the world's.
+    let scope = sees_all(scene) && !scene.whole;
+    let scope = if scope { format!(" WHERE {}", of_the_world(scene)) } else { String::new() };
+    // count(*) is allowed with SELECT on any one column.
+    let columns = if scope.is_empty() { any_column(scene) } else { scene.key_columns() };
     let sight = &scene.sights[scene.persona];
     let expected = sight.values().filter(|seen| scene.promised(seen.standing, Command::Select)).count() as u64;
     let promise = if promised.is_some() { Promise::Yes } else { Promise::No };
@@ -70,9 +87,8 @@ fn count(scene: &Scene<'_>, plan: &mut Plan, name: &str, denial: Outcome) {
         *standing,
         Command::Select,
         "count",
-        format!("SELECT count(*)::text FROM {name}"),
-        // count(*) is allowed with SELECT on any one column.
-        vec![need(Command::Select, &any_column(scene))],
+        format!("SELECT count(*)::text FROM {name}{scope}"),
+        vec![need(Command::Select, &columns)],
         Aim::Count(expected),
         promise,
         denial,

@@ -119,12 +119,10 @@ impl<'a> Site<'a> {
     /// The world's rows of a table that stand so to a persona, with their keys.
     pub(crate) fn rows(&self, subject: usize, persona: usize, standing: RowStanding) -> Vec<(&'a Row, &'a str)> {
         let sight = &self.standing.sights[subject][persona];
-        let rows = self.world.rows.iter().zip(&self.standing.keys);
-        rows.filter(|(row, key)| {
-            row.subject == subject && sight.get(*key).is_some_and(|seen| seen.standing == standing)
-        })
-        .map(|(row, key)| (row, key.as_str()))
-        .collect()
+        let rows = self.world.keyed(subject, &self.standing.keys);
+        rows.filter(|(_, key)| sight.get(*key).is_some_and(|seen| seen.standing == standing))
+            .map(|(row, key)| (row, key.as_str()))
+            .collect()
     }
 
     /// Whether rows of the world's are hidden from that persona, by the contract.
