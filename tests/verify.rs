@@ -9,10 +9,16 @@ mod cluster;
 mod faults;
 #[path = "verify/foreign.rs"]
 mod foreign;
+#[path = "support/generated.rs"]
+mod generated;
+#[path = "verify/growth.rs"]
+mod growth;
 #[path = "verify/predicates.rs"]
 mod predicates;
 #[path = "verify/project.rs"]
 mod project;
+#[path = "support/proxy.rs"]
+mod proxy;
 #[path = "verify/target.rs"]
 mod target;
 #[path = "verify/verdicts.rs"]
