@@ -8,6 +8,8 @@ mod truncate;
 mod update;
 mod upsert;
 
+pub use update::UNBOUNDED;
+
 use crate::db::quote::{readable_identifier, table as quote_table};
 use crate::db::sqlstate;
 use crate::model::access::{Command, Contract, OwnerPath, Ownership, Standing};

@@ -10,6 +10,9 @@ use crate::model::report::NotRun;
 use crate::verify::world::rows::Values;
 use crate::verify::world::{Row, WorldKind, variations};
 
+/// Why a statement is not run on a target's large table.
+pub const UNBOUNDED: &str = "a write without WHERE, and the table has more rows than may be locked";
+
 pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
     for (standing, rows) in scene.standings() {
         constant(scene, plan, standing, &rows);
@@ -92,7 +95,7 @@ fn moves(scene: &Scene<'_>, plan: &mut Plan, rows: &[(&Row, &str)]) {
 
 /// One's own rows given away together with a value that a policy names: the check may let go what has it.
 fn labelled(scene: &Scene<'_>, plan: &mut Plan, bare: &str, hold: &Values, rows: &[(&Row, &str)]) {
-    if scene.world.kind != WorldKind::Different || !scene.whole {
+    if scene.world.kind != WorldKind::Different {
         return;
     }
     let rules = &scene.maker.subjects[scene.subject].access.columns;
@@ -202,6 +205,6 @@ pub(super) fn not_run(scene: &Scene<'_>, standing: Standing, command: &str, form
             scene.persona().name,
             scene.world.kind.suffix()
         ),
-        why: "a write without WHERE, and the table has more rows than may be locked".to_owned(),
+        why: UNBOUNDED.to_owned(),
     }
 }
