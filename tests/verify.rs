@@ -15,10 +15,16 @@ mod faults;
 mod foreign;
 #[path = "verify/forms.rs"]
 mod forms;
+#[path = "support/generated.rs"]
+mod generated;
+#[path = "verify/growth.rs"]
+mod growth;
 #[path = "verify/predicates.rs"]
 mod predicates;
 #[path = "verify/project.rs"]
 mod project;
+#[path = "support/proxy.rs"]
+mod proxy;
 #[path = "verify/repro.rs"]
 mod repro;
 #[path = "verify/side_effects.rs"]

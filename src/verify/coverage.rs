@@ -65,7 +65,7 @@ pub(crate) fn without_rows(setting: &Setting<'_>, world: &World, standing: &Stan
                 continue;
             }
             let sight = &standing.sights[index][which];
-            let keys = world.rows.iter().zip(&standing.keys).filter(|(row, _)| row.subject == index);
+            let keys = world.keyed(index, &standing.keys);
             let there: Vec<RowStanding> =
                 keys.filter_map(|(_, key)| sight.get(key)).map(|seen| seen.standing).collect();
             let own = persona.has_rows

@@ -25,7 +25,6 @@ use std::collections::BTreeSet;
 #[derive(Debug)]
 pub(crate) struct Explainer<'a> {
     pub(crate) session: &'a Session,
-    pub(crate) setting: Setting<'a>,
     pub(crate) world: &'a World,
     /// The world's rows' keys.
     pub(crate) keys: &'a [String],

@@ -17,6 +17,8 @@ mod truncate;
 mod update;
 mod upsert;
 
+pub use update::UNBOUNDED;
+
 use crate::db::quote::{readable_identifier, table as quote_table};
 use crate::db::sqlstate;
 use crate::model::access::{Command, Contract, OwnerPath, Ownership, Standing};
@@ -25,7 +27,7 @@ use crate::model::catalog::{Column, ForeignKey, Table};
 use crate::model::failure::Failure;
 use crate::model::report::NotRun;
 use crate::verify::persona::Persona;
-use crate::verify::world::insert::{key_among, key_condition, key_expression, sql_value};
+use crate::verify::world::insert::{key_condition, key_expression, keys_condition, sql_value};
 use crate::verify::world::rows::{Maker, Values};
 use crate::verify::world::values::value;
 use crate::verify::world::{Row, Sight, World, WorldKind, variations};
@@ -168,12 +170,8 @@ impl<'a> Scene<'a> {
     pub(crate) fn rows(&self, standing: Standing) -> Vec<(&'a Row, &'a str)> {
         let sight = &self.sights[self.persona];
         self.world
-            .rows
-            .iter()
-            .zip(self.keys)
-            .filter(|(row, key)| {
-                row.subject == self.subject && sight.get(*key).is_some_and(|seen| seen.standing == standing)
-            })
+            .keyed(self.subject, self.keys)
+            .filter(|(_, key)| sight.get(*key).is_some_and(|seen| seen.standing == standing))
             .map(|(row, key)| (row, key.as_str()))
             .collect()
     }
@@ -207,7 +205,7 @@ impl<'a> Scene<'a> {
     pub(crate) fn among_world(&self) -> String {
         let rows = self.world.rows.iter().zip(self.keys).filter(|(row, _)| row.subject == self.subject);
         let keys: Vec<&str> = rows.map(|(_, key)| key.as_str()).collect();
-        key_among(self.table(), "", &keys)
+        keys_condition(self.table(), "", &keys)
     }
 
     pub(crate) fn key_columns(&self) -> Vec<String> {

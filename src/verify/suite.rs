@@ -6,7 +6,7 @@ mod tried_world;
 use crate::contract::validate;
 use crate::db::catalog as catalogue;
 use crate::db::session::Session;
-use crate::model::access::Contract;
+use crate::model::access::{Contract, TableName};
 use crate::model::attempt::Attempt;
 use crate::model::catalog::Catalog;
 use crate::model::explanation::Explanation;
@@ -25,10 +25,11 @@ use crate::verify::stray::{self, Stray};
 use crate::verify::trial::elsewhere::Counter;
 use crate::verify::trial::{self, Observed, Stage};
 use crate::verify::world::build::{self, Reader, Standing, Unmade};
+use crate::verify::world::order::places;
 use crate::verify::world::rows::{self, Maker};
 use crate::verify::world::{Setting, Subject, World, WorldKind};
 use crate::verify::{coverage, findings};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tried_world::Tried;
 
@@ -147,21 +148,18 @@ pub async fn verify(
             Some(Subject { access: access.clone(), table })
         })
         .collect();
+    let places = places(&subjects);
     let personas = cast(contract, &catalog);
     let policies = tried::policies(&session, contract).await?;
     let mut run = Run {
         setting: Setting { contract, catalog: &catalog, subjects: &subjects, personas: &personas },
+        places: &places,
         ground,
         options,
         attempts: Vec::new(),
         explanations: Vec::new(),
         findings: coverage::findings(contract, &catalog),
-        not_run: contract
-            .tables
-            .iter()
-            .filter(|access| !subjects.iter().any(|s| s.access.table == access.table))
-            .map(not_tried)
-            .collect(),
+        not_run: contract.tables.iter().filter(|access| !places.contains_key(&access.table)).map(not_tried).collect(),
         script: None,
         probes: Probes::default(),
         refused: BTreeSet::new(),
@@ -207,6 +205,8 @@ pub async fn verify(
 
 struct Run<'a> {
     setting: Setting<'a>,
+    /// Every subject's table, with its index.
+    places: &'a BTreeMap<TableName, usize>,
     ground: Ground,
     options: &'a Options,
     attempts: Vec<Attempt>,
@@ -258,7 +258,7 @@ impl Run<'_> {
         Self: 'm,
     {
         let Setting { catalog, subjects, personas, .. } = self.setting;
-        Maker { kind, catalog, subjects, personas, refused }
+        Maker { kind, catalog, subjects, places: self.places, personas, refused }
     }
 
     /// Makes one world's attempts; or gives the row, by subject and number, that was there for its values' sake and

@@ -50,8 +50,7 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
 pub(super) fn has_parents(scene: &Scene<'_>) -> bool {
     let must = |name: &String| scene.table().column(name).is_some_and(|column| column.not_null);
     scene.table().foreign_keys.iter().filter(|key| key.columns.iter().all(must)).all(|key| {
-        let parent = scene.maker.subjects.iter().position(|subject| subject.access.table == key.target());
-        parent.is_none_or(|parent| {
+        scene.maker.places.get(&key.target()).is_none_or(|&parent| {
             scene.maker.paths(parent).is_empty() || scene.world.row(parent, scene.persona, 1).is_some()
         })
     })
@@ -68,9 +67,11 @@ pub(crate) fn hold(scene: &Scene<'_>, holder: impl Fn(usize) -> Option<usize>) -
         holds.collect::<Option<Vec<_>>>().map(|holds| holds.into_iter().flatten().collect::<Values>())
     };
     let repeats = |hold: &Values| {
-        let rows = scene.world.rows.iter().filter(|row| row.subject == scene.subject);
         paths.len() > 1
-            && rows.into_iter().any(|row| hold.iter().all(|(name, value)| row.values.get(name) == Some(value)))
+            && scene
+                .world
+                .of(scene.subject)
+                .any(|row| hold.iter().all(|(name, value)| row.values.get(name) == Some(value)))
     };
     let first = on(0)?;
     if !repeats(&first) {

@@ -10,6 +10,9 @@ use crate::model::report::NotRun;
 use crate::verify::world::rows::Values;
 use crate::verify::world::{Row, WorldKind, variations};
 
+/// Why a statement is not run on a target's large table.
+pub const UNBOUNDED: &str = "a write without WHERE, and the table has more rows than may be locked";
+
 pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
     for (standing, rows) in scene.standings() {
         constant(scene, plan, standing, &rows);
@@ -218,6 +221,6 @@ pub(super) fn not_run(scene: &Scene<'_>, standing: Standing, command: &str, form
             scene.persona().name,
             scene.world.kind.suffix()
         ),
-        why: "a write without WHERE, and the table has more rows than may be locked".to_owned(),
+        why: UNBOUNDED.to_owned(),
     }
 }

@@ -233,13 +233,11 @@ fn above<'a>(site: &Site<'a>, actions: &[Action], subject: usize, row: &'a Row, 
         let parent = site.subjects().iter().position(|other| other.access.table == key.target());
         let (true, Some(parent)) = (takes_along, parent) else { continue };
         let refers = |candidate: &&Row| {
-            candidate.subject == parent
-                && key.columns.iter().zip(&key.target_columns).all(|(from, to)| {
-                    row.values.get(from).is_some_and(Option::is_some)
-                        && row.values.get(from) == candidate.values.get(to)
-                })
+            key.columns.iter().zip(&key.target_columns).all(|(from, to)| {
+                row.values.get(from).is_some_and(Option::is_some) && row.values.get(from) == candidate.values.get(to)
+            })
         };
-        if let Some(found) = site.world.rows.iter().find(refers).filter(|found| !std::ptr::eq(*found, row)) {
+        if let Some(found) = site.world.of(parent).find(refers).filter(|found| !std::ptr::eq(*found, row)) {
             all.extend(above(site, actions, parent, found, depth - 1));
         }
     }

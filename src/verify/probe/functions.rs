@@ -266,16 +266,30 @@ fn pick(values: &[String], nth: usize) -> String {
 
 /// The world's rows that the persona is not promised to see: of each table one of each standing first.
 pub(super) fn hidden_rows<'a>(site: &'a Site<'_>, persona: usize) -> Vec<&'a Row> {
-    rows(site, persona, |standing, seen| !seen && standing != Standing::Own)
+    hidden_rows_of(site, persona, 0..site.subjects().len())
+}
+
+/// As [`hidden_rows`], of those subjects.
+pub(super) fn hidden_rows_of<'a>(
+    site: &'a Site<'_>,
+    persona: usize,
+    subjects: impl IntoIterator<Item = usize>,
+) -> Vec<&'a Row> {
+    rows(site, persona, subjects, |standing, seen| !seen && standing != Standing::Own)
 }
 
 fn own_rows<'a>(site: &'a Site<'_>, persona: usize) -> Vec<&'a Row> {
-    rows(site, persona, |standing, seen| seen && standing == Standing::Own)
+    rows(site, persona, 0..site.subjects().len(), |standing, seen| seen && standing == Standing::Own)
 }
 
-fn rows<'a>(site: &'a Site<'_>, persona: usize, wanted: impl Fn(Standing, bool) -> bool) -> Vec<&'a Row> {
+fn rows<'a>(
+    site: &'a Site<'_>,
+    persona: usize,
+    subjects: impl IntoIterator<Item = usize>,
+    wanted: impl Fn(Standing, bool) -> bool,
+) -> Vec<&'a Row> {
     let mut ranked: Vec<(usize, &Row)> = Vec::new();
-    for subject in 0..site.subjects().len() {
+    for subject in subjects {
         let scene = site.scene(subject, persona);
         for standing in Standing::ALL {
             if wanted(standing, scene.promised(standing, Command::Select)) {

@@ -67,11 +67,6 @@ pub(crate) struct Site<'a> {
 }
 
 impl<'a> Site<'a> {
-    /// The server's major version: 15 to 18.
-    pub(crate) fn major(&self) -> u32 {
-        self.setting.catalog.server.version_num / 10_000
-    }
-
     /// Those who [knock](Persona::knocks): indices of personas.
     pub(crate) fn knockers(&self) -> impl Iterator<Item = usize> + use<'a> {
         let personas = self.setting.personas;
@@ -123,12 +118,10 @@ impl<'a> Site<'a> {
     /// The world's rows of a table that stand so to a persona, with their keys.
     pub(crate) fn rows(&self, subject: usize, persona: usize, standing: RowStanding) -> Vec<(&'a Row, &'a str)> {
         let sight = &self.standing.sights[subject][persona];
-        let rows = self.world.rows.iter().zip(&self.standing.keys);
-        rows.filter(|(row, key)| {
-            row.subject == subject && sight.get(*key).is_some_and(|seen| seen.standing == standing)
-        })
-        .map(|(row, key)| (row, key.as_str()))
-        .collect()
+        let rows = self.world.keyed(subject, &self.standing.keys);
+        rows.filter(|(_, key)| sight.get(*key).is_some_and(|seen| seen.standing == standing))
+            .map(|(row, key)| (row, key.as_str()))
+            .collect()
     }
 
     /// Whether rows of the world's are hidden from that persona, by the contract.

@@ -26,7 +26,6 @@ impl Run<'_> {
     pub(super) async fn explain(&mut self, session: &Session, tried: &Tried<'_>) {
         let explainer = Explainer {
             session,
-            setting: self.setting,
             world: tried.world,
             keys: &tried.standing.keys,
             target: self.ground.target,

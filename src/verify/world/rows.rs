@@ -1,7 +1,7 @@
 //! Plans a world's rows: who owns what, which parents rows hang on, and a value for every other column.
 
 use super::insert::{insert, key_columns};
-use super::order::{in_order, subject_of};
+use super::order::in_order;
 use super::values::{unique_value, value};
 use super::{Row, Subject, World, WorldKind};
 use crate::model::access::{OwnerPath, Ownership, TableName};
@@ -22,6 +22,8 @@ pub(crate) struct Maker<'a> {
     pub(crate) kind: WorldKind,
     pub(crate) catalog: &'a Catalog,
     pub(crate) subjects: &'a [Subject],
+    /// Every subject's table, with its index.
+    pub(crate) places: &'a BTreeMap<TableName, usize>,
     pub(crate) personas: &'a [Persona],
     /// Rows that exist for their values' sake and whose values the database did not take, as subject and number: they
     /// have ordinary ones.
@@ -38,7 +40,7 @@ pub(crate) fn is_varied(row: &Row) -> bool {
 /// # Errors
 /// Inconclusive, naming table and column, where no row can be made from the catalogue.
 pub(crate) fn plan(maker: &Maker<'_>) -> Result<World, Failure> {
-    let mut world = World { kind: maker.kind, support: Vec::new(), rows: Vec::new() };
+    let mut world = World::new(maker.kind);
     let mut supported = BTreeSet::new();
     for subject in in_order(maker.subjects) {
         maker.support_accounts(subject, &mut world, &mut supported)?;
@@ -48,7 +50,7 @@ pub(crate) fn plan(maker: &Maker<'_>) -> Result<World, Failure> {
             let row_holder = if number == 0 { None } else { holder };
             let values = maker.row(subject, row_holder, number, parents, &name, ordinal, &world, &mut supported)?;
             world.support.extend(values.1);
-            world.rows.push(Row { subject, holder: row_holder, number, values: values.0 });
+            world.push(Row { subject, holder: row_holder, number, values: values.0 });
         }
     }
     Ok(world)
@@ -66,6 +68,11 @@ pub(crate) type Hold = Values;
 impl Maker<'_> {
     pub(crate) fn table(&self, subject: usize) -> &Table {
         &self.subjects[subject].table
+    }
+
+    /// The index of the subject whose table that is.
+    pub(super) fn subject_of(&self, name: &TableName) -> Option<usize> {
+        self.places.get(name).copied()
     }
 
     /// The owner paths of a subject.
@@ -92,7 +99,7 @@ impl Maker<'_> {
                 Some(BTreeMap::from([(column.clone(), Some(uid))]))
             }
             OwnerPath::Parent { parent, .. } => {
-                let parent_subject = subject_of(self.subjects, parent)?;
+                let parent_subject = self.subject_of(parent)?;
                 let row = world.row(parent_subject, holder, number).or_else(|| world.row(parent_subject, holder, 1))?;
                 Some(self.hang_on(path, subject, row))
             }
@@ -109,10 +116,10 @@ impl Maker<'_> {
         world: &World,
     ) -> Vec<(usize, Hold)> {
         let OwnerPath::Parent { parent, .. } = path else { return Vec::new() };
-        let Some(parent) = subject_of(self.subjects, parent).filter(|_| self.kind == WorldKind::Different) else {
+        let Some(parent) = self.subject_of(parent).filter(|_| self.kind == WorldKind::Different) else {
             return Vec::new();
         };
-        let rows = world.rows.iter().filter(|row| row.subject == parent && row.holder == Some(holder));
+        let rows = world.of(parent).filter(|row| row.holder == Some(holder));
         rows.filter(|row| row.number > 1).map(|row| (row.number, self.hang_on(path, subject, row))).collect()
     }
 
@@ -143,9 +150,7 @@ impl Maker<'_> {
     fn few_pairs(&self, subject: usize) -> bool {
         let paths = self.paths(subject);
         let single = |path: &OwnerPath| match path {
-            OwnerPath::Parent { parent, .. } => {
-                subject_of(self.subjects, parent).is_some_and(|parent| self.one_each(parent))
-            }
+            OwnerPath::Parent { parent, .. } => self.subject_of(parent).is_some_and(|parent| self.one_each(parent)),
             OwnerPath::Column(_) => false,
         };
         paths.len() > 1 && paths.iter().any(single)
@@ -240,9 +245,8 @@ impl Maker<'_> {
             orphans.push(paths.iter().map(|path| (path.column().to_owned(), None)).collect());
         }
         if let [path @ OwnerPath::Parent { parent, .. }] = paths {
-            let parents = subject_of(self.subjects, parent)
-                .into_iter()
-                .flat_map(|parent| world.rows.iter().filter(move |row| row.subject == parent && row.number == 0));
+            let parents =
+                self.subject_of(parent).into_iter().flat_map(|parent| world.of(parent).filter(|row| row.number == 0));
             orphans.extend(parents.map(|row| self.hang_on(path, subject, row)));
         }
         orphans
@@ -388,11 +392,11 @@ impl Maker<'_> {
     /// The rest of a composite foreign key of which some columns are set already, such as the owner: that of a parent
     /// row that agrees with them, where there is one.
     fn refer_to_held(&self, key: &ForeignKey, values: &Values, number: usize, world: &World) -> Values {
-        let Some(subject) = subject_of(self.subjects, &key.target()) else { return Values::new() };
+        let Some(subject) = self.subject_of(&key.target()) else { return Values::new() };
         let pairs = || key.columns.iter().zip(&key.target_columns);
         let agrees =
             |row: &&Row| pairs().all(|(from, to)| values.get(from).is_none_or(|v| row.values.get(to) == Some(v)));
-        let mut fits = world.rows.iter().filter(|row| row.subject == subject).filter(agrees);
+        let mut fits = world.of(subject).filter(agrees);
         let parent = fits.clone().find(|row| row.number == number).or_else(|| fits.next());
         let rest = parent
             .into_iter()
@@ -412,8 +416,8 @@ impl Maker<'_> {
         supported: &mut BTreeSet<String>,
     ) -> Result<(Values, Vec<String>), Failure> {
         let target = key.target();
-        let parent = subject_of(self.subjects, &target).and_then(|subject| {
-            let mut all = world.rows.iter().filter(|row| row.subject == subject);
+        let parent = self.subject_of(&target).and_then(|subject| {
+            let mut all = world.of(subject);
             if self.subjects[subject].access.ownership == Ownership::None {
                 // Each row another one, and the last for new rows: a key may hold the owner together with this.
                 let nth = holder.unwrap_or_default() * ROWS_EACH + number;
@@ -476,7 +480,7 @@ impl Maker<'_> {
                 !all.contains_key(name) && table.column(name).is_some_and(|c| c.not_null && !c.has_default)
             });
             if needed {
-                let nothing = World { kind: self.kind, support: Vec::new(), rows: Vec::new() };
+                let nothing = World::new(self.kind);
                 let (more, before) = self.refer(table, key, None, 1, &nothing, supported)?;
                 all.extend(more);
                 statements.extend(before);
