@@ -17,7 +17,7 @@ use crate::model::explanation::{Atom, Consulted, Explanation, Truth};
 use crate::verify::form::Aim;
 use crate::verify::judge::Case;
 use crate::verify::world::insert::key_expression;
-use crate::verify::world::{Setting, World};
+use crate::verify::world::World;
 use policies::{Asked, Question, Stands, combine, questions};
 use std::collections::BTreeSet;
 
