@@ -9,6 +9,8 @@ mod cluster;
 mod faults;
 #[path = "verify/foreign.rs"]
 mod foreign;
+#[path = "verify/mistakes.rs"]
+mod mistakes;
 #[path = "verify/predicates.rs"]
 mod predicates;
 #[path = "verify/project.rs"]

@@ -29,6 +29,7 @@ mod functions;
 mod group_membership;
 mod materialized_view;
 mod null_claims;
+mod null_value;
 mod ownership;
 mod policies;
 mod policy_input;
@@ -81,6 +82,7 @@ pub(crate) const PROBES: &[Probe] = &[
     copied_value::PROBE,
     policy_input::PROBE,
     null_claims::PROBE,
+    null_value::PROBE,
     forged_claim::PROBE,
     client_setting::PROBE,
     erroring_policy::PROBE,
