@@ -56,9 +56,9 @@ fn verify(name: &str, example: &Path, engine: &str) -> (i32, Value) {
         command.env("CHARTCHEK_DB_CACHE", own.path());
     }
     command.args(["verify-rls", "--format", "json", "--project"]).arg(folder.path());
-    let server = said(&sql, "as").iter().any(|who| who == "superuser").then(|| server(&format!("{base}\n{sql}")));
+    let server = said(&sql, "as").iter().any(|who| who == "superuser").then(|| server(&base, &sql));
     match &server {
-        Some(server) => command.args(["--database-url", &server.url("postgres")]),
+        Some(server) => command.args(["--database-url", &server.url_as("migrator")]),
         None => command.args(["--engine", engine]),
     };
     let output = command.output().unwrap();
@@ -70,12 +70,15 @@ fn verify(name: &str, example: &Path, engine: &str) -> (i32, Value) {
 }
 
 /// A server of its own, with the stand-in, on which `sql` was run by the superuser: a target.
-fn server(sql: &str) -> support::Server {
+fn server(base: &str, sql: &str) -> support::Server {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let server = support::Server::start().await;
         let session = server.connect("postgres", "postgres").await;
         stand_in::install(&session, Regime::Explicit, None).await.unwrap();
+        let migrator = server.connect("migrator", "postgres").await;
+        migrator.batch(base).await.unwrap_or_else(|error| panic!("{error}"));
+        migrator.close().await;
         session.batch(sql).await.unwrap_or_else(|error| panic!("{error}"));
         session.close().await;
         server

@@ -27,6 +27,7 @@ mod forged_claim;
 mod function_oracle;
 mod functions;
 mod group_membership;
+mod leakproof;
 mod materialized_view;
 mod null_claims;
 mod null_value;
@@ -86,6 +87,7 @@ pub(crate) const PROBES: &[Probe] = &[
     forged_claim::PROBE,
     client_setting::PROBE,
     erroring_policy::PROBE,
+    leakproof::PROBE,
     definer_search_path::PROBE,
     dynamic_sql_function::PROBE,
     // Oracles, statistics, sessions, the server itself.

@@ -82,6 +82,11 @@ impl Server {
         format!("postgresql://postgres:{}@127.0.0.1:{}/{database}", PASSWORD.replace(' ', "%20"), self.cluster.port)
     }
 
+    /// A role's URL on the socket, where no password is asked for.
+    pub(crate) fn url_as(&self, role: &str) -> String {
+        self.cluster.url_as(role)
+    }
+
     /// A folder that lives as long.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
