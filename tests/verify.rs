@@ -19,6 +19,8 @@ mod forms;
 mod generated;
 #[path = "verify/growth.rs"]
 mod growth;
+#[path = "verify/mistakes.rs"]
+mod mistakes;
 #[path = "verify/predicates.rs"]
 mod predicates;
 #[path = "verify/project.rs"]

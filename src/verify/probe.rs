@@ -29,8 +29,10 @@ mod forged_claim;
 mod function_oracle;
 mod functions;
 mod group_membership;
+mod leakproof;
 mod materialized_view;
 mod null_claims;
+mod null_value;
 mod ownership;
 mod policies;
 mod policy_input;
@@ -89,9 +91,11 @@ pub(crate) const PROBES: &[Probe] = &[
     copied_value::PROBE,
     policy_input::PROBE,
     null_claims::PROBE,
+    null_value::PROBE,
     forged_claim::PROBE,
     client_setting::PROBE,
     erroring_policy::PROBE,
+    leakproof::PROBE,
     definer_search_path::PROBE,
     dynamic_sql_function::PROBE,
     // Oracles, statistics, sessions, the server itself.
