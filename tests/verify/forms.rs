@@ -49,6 +49,7 @@ const LEAKS: [(u64, &[&str]); 3] = [
             "other/insert/merge",
             "other/insert/merge-taken-key",
             "other/insert/on-conflict-thread_id-update",
+            "other/insert/on-conflict-thread_id-update-returning",
             "other/insert/on-conflict-thread_id-nothing",
             "own/insert/on-conflict-thread_id-nothing",
         ],
