@@ -248,6 +248,10 @@ impl Case<'_> {
             return self.promised_verdict(outcome, &cause);
         }
         match (expected, outcome) {
+            // Every row that went in is promised, as was seen above: a trigger made it the actor's own.
+            (_, Outcome::Done) if self.planned.command == Command::Insert && self.planned.aim == Aim::New => {
+                (Verdict::Held, String::new())
+            }
             (_, Outcome::Done) => {
                 (Verdict::Leak, if cause.is_empty() { "it did what is not promised".to_owned() } else { cause })
             }

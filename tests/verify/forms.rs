@@ -49,6 +49,7 @@ const LEAKS: [(u64, &[&str]); 3] = [
             "other/insert/merge",
             "other/insert/merge-taken-key",
             "other/insert/on-conflict-thread_id-update",
+            "other/insert/on-conflict-thread_id-update-returning",
             "other/insert/on-conflict-thread_id-nothing",
             "own/insert/on-conflict-thread_id-nothing",
         ],
@@ -145,7 +146,7 @@ fn a_form_that_is_refused_is_an_over_denial() {
 }
 
 /// Shapes on which a form says something of its own: rows that are seen and may not be changed, rows that may be made
-/// and not seen, a column alone that may be changed, rules, a key that can wait, names that the forms use themselves.
+/// and not seen, a column alone that may be changed, rules, a trigger that makes every new row its maker's, a key that can wait, names that the forms use themselves.
 const SOUND: &str = "
     CREATE TABLE posts (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), user_id uuid NOT NULL, title text, n int,
         UNIQUE (user_id, title), UNIQUE (n, user_id) DEFERRABLE);
@@ -174,6 +175,18 @@ const SOUND: &str = "
     CREATE POLICY p ON ruled TO authenticated USING (user_id = (SELECT auth.uid()));
     GRANT SELECT, INSERT, UPDATE, DELETE ON ruled TO authenticated;
 
+    CREATE TABLE mine (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), user_id uuid NOT NULL, body text);
+    CREATE FUNCTION made_mine() RETURNS trigger LANGUAGE plpgsql SET search_path = '' AS $$
+        BEGIN
+            IF current_user = 'authenticated' THEN NEW.user_id := auth.uid(); END IF;
+            RETURN NEW;
+        END $$;
+    REVOKE ALL ON FUNCTION made_mine() FROM PUBLIC;
+    CREATE TRIGGER made_mine BEFORE INSERT ON mine FOR EACH ROW EXECUTE FUNCTION made_mine();
+    ALTER TABLE mine ENABLE ROW LEVEL SECURITY;
+    CREATE POLICY p ON mine TO authenticated USING (user_id = (SELECT auth.uid()));
+    GRANT SELECT, INSERT, UPDATE, DELETE ON mine TO authenticated;
+
     CREATE TABLE old (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), new text, chartchek_source uuid NOT NULL,
         CHECK (new IS NULL OR length(new) > 1));
     ALTER TABLE old ENABLE ROW LEVEL SECURITY;
@@ -200,6 +213,9 @@ const SOUND_CONTRACT: &str = r#"
     owner = "user_id"
     user = { own = ["select", "update"] }
     [tables.ruled]
+    owner = "user_id"
+    user = { own = ["select", "insert", "update", "delete"] }
+    [tables.mine]
     owner = "user_id"
     user = { own = ["select", "insert", "update", "delete"] }
     [tables.old]

@@ -125,7 +125,7 @@ pub(super) fn other_indexes(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Fa
             let (sql, form_of) =
                 (format!("{} {}", upsert.insert, upsert.conflict), |what: &str| format!("{form}-{what}"));
             let changes = format!("{sql} DO UPDATE SET {set}");
-            plan.attempts.push(changing(scene, standing, &form_of("update"), changes, key, &upsert));
+            scene.push_both(plan, changing(scene, standing, &form_of("update"), changes, key, &upsert));
             let needs = upsert.needs.into_iter().filter(|need| need.command != Command::Update).collect();
             plan.attempts.push(Planned {
                 needs,

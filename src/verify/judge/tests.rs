@@ -264,3 +264,18 @@ fn each_row_needs_what_was_done_to_it() {
     upsert.planned.asks = vec![Command::Insert];
     assert_eq!(upsert.judge(&both, None).1, Verdict::Leak);
 }
+
+/// A trigger may give a row that was meant for another to who inserts it.
+#[test]
+fn another_s_row_that_became_one_s_own_is_no_leak() {
+    let bench = Bench::new(Command::Insert, Standing::Other, Aim::New);
+    assert_eq!(bench.judge(&wrote(&[("new", Standing::Own)]), None), (Outcome::Done, Verdict::Held));
+    assert_eq!(bench.judge(&wrote(&[("new", Standing::Other)]), None).1, Verdict::Leak);
+    let both = wrote(&[("new", Standing::Own), ("newer", Standing::Other)]);
+    assert_eq!(bench.judge(&both, None).1, Verdict::Leak);
+    // Made for a row that was not to be seen, one's own row tells of it.
+    let mut copied = bench;
+    copied.planned.command = Command::Select;
+    copied.planned.asks = vec![Command::Select, Command::Insert];
+    assert_eq!(copied.judge(&wrote(&[("new", Standing::Own)]), None).1, Verdict::Leak);
+}
