@@ -17,6 +17,7 @@ use crate::model::source::SourceFile;
 use crate::report::{self, human, json};
 use crate::server::{self, EngineChoice, Regime};
 use crate::verify::{self, Ground, Options, UNBOUNDED, Verified};
+use std::fmt::Write;
 use std::path::PathBuf;
 
 /// How many rows a target's table may have for statements without WHERE to be tried on it, unless told otherwise.
@@ -160,7 +161,7 @@ fn explained(id: &str, verified: &Verified, options: &Options) -> Option<String>
             format!("{}: {}, expected {}, got {}", attempt.id, attempt.verdict, attempt.expected, attempt.outcome);
         let statement = format!("{}; -- as {}", attempt.statement, attempt.persona);
         let lines = [statement].into_iter().chain(told.lines()).map(|line| format!("\n  {line}"));
-        text.push_str(&format!("{head}{}\n", lines.collect::<String>()));
+        let _infallible = writeln!(text, "{head}{}", lines.collect::<String>());
     }
     // A probe's finding says itself how it came about.
     let probe = || finding.map(|finding| format!("{id}: {}\n  {}\n  {}\n", finding.what, finding.why, finding.remedy));

@@ -158,6 +158,13 @@ fn without_each(script: &str) -> Vec<(String, String)> {
     shorter
 }
 
+/// How many rows there are of what scripts insert.
+fn rows(server: &Cluster) -> String {
+    let tables = ["auth.users", "chat_threads", "chat_messages", "chat_files", "documents", "user_assistants"];
+    let counts: Vec<String> = tables.iter().map(|table| format!("(SELECT count(*) FROM {table})")).collect();
+    server.sql(&format!("SELECT {}", counts.join(", ")))
+}
+
 #[test]
 fn a_script_shows_the_finding_and_nothing_in_it_could_be_dropped() {
     let (server, url) = crate::target::prepared();
@@ -169,10 +176,10 @@ fn a_script_shows_the_finding_and_nothing_in_it_could_be_dropped() {
         let output = project.run(&["verify-rls", "--database-url", &url, "--repro", fault.finding]);
         assert!(output.status.success(), "{}: {}", fault.finding, String::from_utf8_lossy(&output.stderr));
         let script = String::from_utf8(output.stdout).unwrap();
-        let before = server.dump();
+        let before = rows(&server);
         let shown = psql(&server, &script);
         assert!((fault.shows)(&shown), "{}\n{script}\n{}\n{}", fault.finding, shown.out, shown.errors);
-        assert_eq!(before, server.dump(), "{}", fault.finding);
+        assert_eq!(before, rows(&server), "{}", fault.finding);
         for (what, shorter) in without_each(&script).into_iter().filter(|_| fault.minimal) {
             let shown = psql(&server, &shorter);
             assert!(!(fault.shows)(&shown), "{} shows without {what}\n{script}", fault.finding);

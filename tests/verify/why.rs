@@ -155,6 +155,7 @@ fn ids_and_reasons_are_the_same_on_embedded_and_in_another_order() {
     let (_, local) = project.verify(&["--engine", "local"]);
     let (_, embedded) = project.verify(&["--engine", "embedded"]);
     assert!(explanations(&local).len() > 10);
+    assert_eq!(explanations(&local).len(), ids(&local).len(), "two findings share an id");
     assert_eq!(explanations(&local), explanations(&embedded));
 
     let file = project.path("policies/access.toml");

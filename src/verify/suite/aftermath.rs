@@ -7,6 +7,7 @@ use crate::db::quote::{literal, table as quote_table};
 use crate::db::session::Session;
 use crate::model::access::Command;
 use crate::model::attempt::{Attempt, Outcome, Verdict};
+use crate::model::explanation::Explanation;
 use crate::verify::explain::Explainer;
 use crate::verify::form::{Aim, Planned};
 use crate::verify::judge::Case;
@@ -16,10 +17,14 @@ use crate::verify::repro::{Act, Becoming, Piece, Script};
 use crate::verify::world::build::read_back_sql;
 use crate::verify::world::insert::key_condition;
 use crate::verify::{findings, minimal, probe, program};
+use futures::StreamExt;
 use std::collections::BTreeSet;
 
 /// How many findings of a run are explained; `--explain` explains each of the others.
 const EXPLAINED: usize = 200;
+
+/// How many explanations are under way at once.
+const AT_ONCE: usize = 20;
 
 impl Run<'_> {
     /// Explains those of this world's attempts that findings show, and what is asked for.
@@ -29,20 +34,19 @@ impl Run<'_> {
             world: tried.world,
             keys: &tried.standing.keys,
             target: self.ground.target,
+            stepwise: self.ground.stepwise,
         };
-        let mut script = None;
-        for (place, attempt, asked) in self.shown(tried) {
-            if !asked && self.explanations.len() >= EXPLAINED {
-                continue;
-            }
-            if let Some(case) = tried.case(place) {
-                let explanation = explainer.explain(&case, &attempt).await;
-                if asked {
-                    script = Some((case, attempt, explanation.lines()));
-                }
-                self.explanations.push(explanation);
-            }
+        let room = EXPLAINED.saturating_sub(self.explanations.len());
+        let mut cases = Vec::new();
+        for (nth, (place, attempt, asked)) in self.shown(tried).into_iter().enumerate() {
+            cases.extend(tried.case(place).filter(|_| asked || nth < room).map(|case| (case, attempt, asked)));
         }
+        let explained = cases.iter().map(|(case, attempt, _)| explainer.explain(case, attempt));
+        let at_once = if self.ground.stepwise { 1 } else { AT_ONCE };
+        let explanations: Vec<Explanation> = futures::stream::iter(explained).buffered(at_once).collect().await;
+        let script = cases.into_iter().zip(&explanations).find(|((_, _, asked), _)| *asked);
+        let script = script.map(|((case, attempt, _), explanation)| (case, attempt, explanation.lines()));
+        self.explanations.extend(explanations);
         // Last: it takes the world away.
         if let Some((case, attempt, lines)) = script.filter(|_| self.options.repro) {
             self.script = Some(script_of(session, tried, &case, &attempt, lines).await);
