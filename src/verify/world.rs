@@ -7,6 +7,7 @@ pub(crate) mod order;
 pub(crate) mod rows;
 pub(crate) mod values;
 pub(crate) mod variations;
+mod varied;
 
 use crate::model::access::{Contract, Standing, TableAccess};
 use crate::model::catalog::{Catalog, Table};

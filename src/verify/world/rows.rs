@@ -160,7 +160,7 @@ impl Maker<'_> {
     fn wanted(&self, subject: usize, world: &World) -> Vec<(Option<usize>, usize, Hold)> {
         let paths = self.paths(subject);
         let holders: Vec<usize> = (0..self.personas.len()).filter(|&index| self.personas[index].has_rows).collect();
-        let varied = self.variations(subject).len() + self.crossings(subject, world).len();
+        let varied = self.count_varied(subject, world);
         let mut wanted = Vec::new();
         if paths.is_empty() {
             if self.subjects[subject].access.ownership == Ownership::None {
