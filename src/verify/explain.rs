@@ -16,8 +16,8 @@ use crate::model::catalog::Table;
 use crate::model::explanation::{Atom, Consulted, Explanation, Truth};
 use crate::verify::form::Aim;
 use crate::verify::judge::Case;
-use crate::verify::world::insert::key_expression;
 use crate::verify::world::World;
+use crate::verify::world::insert::key_expression;
 use policies::{Asked, Question, Stands, combine, questions};
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
 //! A check that is true where a column is NULL (`coalesce(…, true)`, IS DISTINCT FROM) lets in a row of another's that
 //! leaves the column out, and lets one's own go that way: each column that a policy names is tried so, and all together.
 
-use super::effects::{Effect, Looks, effects};
+use super::effects::{Looks, effects};
 use super::site::{Results, Site, Step};
 use super::{Fault, Hole, Probe, Probed};
 use crate::db::sqlstate;
@@ -10,6 +10,7 @@ use crate::model::catalog::Column;
 use crate::model::failure::Failure;
 use crate::model::finding::{Finding, Reach};
 use crate::model::report::NotRun;
+use crate::verify::effect::Effect;
 use crate::verify::form::{Scene, insert};
 use crate::verify::world::insert::insert as insert_sql;
 use crate::verify::world::rows::Values;
@@ -89,7 +90,7 @@ fn stray(site: &Site<'_>, trial: &Trial, results: &Results) -> Result<Option<Eff
             Ok(effects.into_iter().find(|effect| {
                 effect.subject == trial.subject
                     && effect.command() == trial.command
-                    && !effect.promised(site, trial.persona)
+                    && !effect.promised(&site.setting, trial.persona)
             }))
         }
         _ => Err("no answer".to_owned()),
@@ -157,7 +158,7 @@ fn hole(site: &Site<'_>, trial: &Trial, effect: &Effect) -> Hole {
     Hole {
         finding: Finding {
             check: String::new(),
-            what: format!("{name} {}, where {null} is NULL", effect.describe(site)),
+            what: format!("{name} {}, where {null} is NULL", effect.describe(&site.setting)),
             object: access.table.to_string(),
             place: Some(access.place.clone()),
             why: format!("the same {} without that NULL was refused: a check is true where {null} is NULL", trial.command),

@@ -2,12 +2,9 @@
 //! shows. The policies are read to choose values, and never to judge.
 
 use super::constants::{Mentioned, fitting, mentioned};
-use super::rows::{Maker, ROWS_EACH, Values};
+use super::rows::Values;
 use super::values::value;
-use super::{World, WorldKind};
-use crate::model::access::OwnerPath;
-use crate::model::catalog::{Column, ForeignKey, Table};
-use crate::verify::persona::Persona;
+use crate::model::catalog::{Column, Table};
 use std::collections::BTreeSet;
 
 /// How many rows there are at most for the sake of their values.
@@ -15,89 +12,6 @@ const MOST: usize = 40;
 
 /// How many constants of one column are tried at most.
 const MOST_CONSTANTS: usize = 12;
-
-impl Maker<'_> {
-    /// The values of the rows that are there for their values' sake: in the first world, unless a unique index leaves no
-    /// room for them.
-    pub(crate) fn variations(&self, subject: usize) -> Vec<Values> {
-        let table = self.table(subject);
-        let refers = |name: &String| {
-            table.foreign_keys.iter().any(|key| key.columns.contains(name))
-                || self.paths(subject).iter().any(|path| path.column() == name)
-        };
-        let narrow = |name: &String| {
-            refers(name)
-                || table.column(name).is_some_and(|column| !column.enum_labels.is_empty() || column.base_type == "bool")
-        };
-        if self.kind != WorldKind::Different || table.uniques.iter().any(|columns| columns.iter().all(narrow)) {
-            return Vec::new();
-        }
-        let unique = |name: &String| table.uniques.iter().any(|columns| columns.contains(name));
-        rows(table, |column| !refers(&column.name) && !unique(&column.name), &self.who())
-    }
-
-    /// The account that tries first, as policies may name it, by its id and its address; and the id of the one whose
-    /// rows are another's.
-    pub(crate) fn who(&self) -> Vec<String> {
-        let who = self.personas.iter().find(|persona| persona.knocks() && persona.has_rows);
-        let other = self.personas.iter().find(|persona| !persona.tries && persona.has_rows);
-        let ids = [
-            who.and_then(|who| who.uid.clone()),
-            who.and_then(Persona::email),
-            other.and_then(|other| other.uid.clone()),
-        ];
-        ids.into_iter().flatten().collect()
-    }
-
-    /// Another's rows that hang, by keys that say nothing of their owner, on what is the first account's: one for each
-    /// such key, so that a condition on the wrong parent shows.
-    pub(super) fn crossings(&self, subject: usize, world: &World) -> Vec<Values> {
-        let table = self.table(subject);
-        let holders: Vec<usize> = (0..self.personas.len()).filter(|&index| self.personas[index].has_rows).collect();
-        let Some(&first) = self.main_pair(&holders).first().filter(|_| self.kind == WorldKind::Different) else {
-            return Vec::new();
-        };
-        let bound = |name: &String| {
-            self.paths(subject).iter().any(|path| path.column() == name)
-                || table.uniques.iter().any(|columns| columns.contains(name))
-        };
-        let keys = table.foreign_keys.iter().filter(|key| !key.columns.iter().any(bound));
-        let hanging = keys.filter_map(|key| match self.subject_of(&key.target()) {
-            Some(parent) if parent != subject && !self.paths(parent).is_empty() => {
-                let row = world.row(parent, first, 1)?;
-                let pairs = key.columns.iter().zip(&key.target_columns);
-                Some(pairs.map(|(from, to)| (from.clone(), row.values.get(to).cloned().flatten())).collect())
-            }
-            None if self.is_account(subject, key) => {
-                Some(Values::from([(key.columns.first()?.clone(), self.personas[first].uid.clone())]))
-            }
-            _ => None,
-        });
-        hanging.collect()
-    }
-
-    /// Whether a foreign key names an account, as an owner's column of the table does.
-    pub(crate) fn is_account(&self, subject: usize, key: &ForeignKey) -> bool {
-        let keys = &self.table(subject).foreign_keys;
-        let mut owners = keys.iter().filter(|other| {
-            self.paths(subject)
-                .iter()
-                .any(|path| matches!(path, OwnerPath::Column(name) if other.columns == [name.as_str()]))
-        });
-        key.columns.len() == 1
-            && self.subject_of(&key.target()).is_none()
-            && owners.any(|other| other.target() == key.target())
-    }
-
-    /// The values that row `number` of another's is there for.
-    pub(super) fn varied(&self, subject: usize, number: usize, world: &World) -> Values {
-        if number <= ROWS_EACH || self.refused.contains(&(subject, number)) {
-            return Values::new();
-        }
-        let mut all = self.variations(subject).into_iter().chain(self.crossings(subject, world));
-        all.nth(number - ROWS_EACH - 1).unwrap_or_default()
-    }
-}
 
 /// The values that `column` must have in some row: labels, truth values, both sides of now, what conditions mention,
 /// who tries, and NULL; none where any value is as good as another.

@@ -1,6 +1,5 @@
 //! The rows that are there for their values' sake: what conditions may ask of another's row, the wrong parent among it.
 
-use super::order::subject_of;
 use super::rows::{Maker, ROWS_EACH, Values};
 use super::{World, WorldKind, variations};
 use crate::model::access::OwnerPath;
@@ -58,7 +57,7 @@ impl Maker<'_> {
                 || table.uniques.iter().any(|columns| columns.contains(name))
         };
         let keys = table.foreign_keys.iter().filter(|key| !key.columns.iter().any(bound));
-        let hanging = keys.filter_map(|key| match subject_of(self.subjects, &key.target()) {
+        let hanging = keys.filter_map(|key| match self.subject_of(&key.target()) {
             Some(parent) if parent != subject && !self.paths(parent).is_empty() => {
                 let row = world.row(parent, first, 1)?;
                 let pairs = key.columns.iter().zip(&key.target_columns);
@@ -81,7 +80,7 @@ impl Maker<'_> {
                 .any(|path| matches!(path, OwnerPath::Column(name) if other.columns == [name.as_str()]))
         });
         key.columns.len() == 1
-            && subject_of(self.subjects, &key.target()).is_none()
+            && self.subject_of(&key.target()).is_none()
             && owners.any(|other| other.target() == key.target())
     }
 
