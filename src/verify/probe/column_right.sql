@@ -11,12 +11,12 @@ named as (
     join pg_namespace n on n.oid = c.relnamespace
     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attacl is not null
     cross join lateral aclexplode(a.attacl) acl
-    cross join asked
+    -- to the role itself: what PUBLIC or a group is given may be less than what one of its members is
+    join asked on asked.oid = acl.grantee
     where n.nspname = any ($1)
       -- not every view can be written, and the statement must not fail for that
       and (c.relkind in ('r', 'p') and acl.privilege_type in ('SELECT', 'INSERT', 'UPDATE')
            or c.relkind = 'v' and acl.privilege_type = 'SELECT')
-      and case when acl.grantee = 0 then true else pg_has_role(asked.oid, acl.grantee, 'USAGE') end
       and has_schema_privilege(asked.oid, n.oid, 'USAGE')
       and has_table_privilege(asked.oid, c.oid, acl.privilege_type)
     group by c.oid, n.nspname, c.relname, asked.rolname, acl.privilege_type
