@@ -72,7 +72,11 @@ async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let writer = connect(conninfo).await?;
     let seen = attempt(site, &writer, reader).await;
     unlock(site).await?;
-    let dropped = batch(&writer, "ROLLBACK; DROP SCHEMA IF EXISTS chartchek_recheck CASCADE").await;
+    if seen.is_err() {
+        // Wherever it stopped: perhaps within the writer's transaction.
+        batch(&writer, "ROLLBACK").await?;
+    }
+    let dropped = batch(&writer, "DROP SCHEMA IF EXISTS chartchek_recheck CASCADE").await;
     writer.close().await;
     let seen = seen?;
     dropped?;
