@@ -155,7 +155,7 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verify::form::Who;
+    use crate::verify::form::{Route, Who};
 
     fn trial(subject: Option<usize>, command: Command) -> Trial {
         Trial {
@@ -163,6 +163,7 @@ mod tests {
             command,
             sql: String::new(),
             reads_back: subject.map(|subject| (subject, 0)),
+            route: Route::Plain,
             holders: None,
         }
     }

@@ -183,13 +183,14 @@ impl Maker<'_> {
         let crossed: Vec<usize> = if paths.len() > 1 { self.main_pair(&holders) } else { Vec::new() };
         for &holder in &holders {
             // The account that only owns: its rows are another's to everyone who tries.
-            let varied = if self.personas[holder].tries { 0 } else { varied };
+            let further = |count: usize| if self.personas[holder].tries { 0 } else { count };
             let most = if self.one_each(subject) {
                 1
             } else if self.few_pairs(subject) {
                 ROWS_EACH - 1
             } else {
-                ROWS_EACH + varied
+                // One on each of its parents, too: a condition may be on those.
+                (ROWS_EACH + further(varied)).max(further(self.count_parents(subject, holder, world)))
             };
             for number in 1..=most {
                 if number == ROWS_EACH && crossed.contains(&holder) {

@@ -12,6 +12,13 @@ impl Maker<'_> {
         self.variations(subject).len() + self.crossings(subject, world).len()
     }
 
+    /// How many rows an account has on which rows of the table hang, where they hang on one.
+    pub(super) fn count_parents(&self, subject: usize, holder: usize, world: &World) -> usize {
+        let [OwnerPath::Parent { parent, .. }] = self.paths(subject) else { return 0 };
+        let parent = subject_of(self.subjects, parent);
+        world.rows.iter().filter(|row| Some(row.subject) == parent && row.holder == Some(holder)).count()
+    }
+
     /// The values of the rows that are there for their values' sake: in the first world, unless a unique index leaves no
     /// room for them.
     fn variations(&self, subject: usize) -> Vec<Values> {
