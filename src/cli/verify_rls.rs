@@ -94,7 +94,8 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     let contract = parse::parse(&file)?;
     let only = if args.repro.is_some() { args.repro.clone().into_iter().collect() } else { args.only.clone() };
     let today = time::OffsetDateTime::now_utc().date();
-    let options = Options { only, bare_bound: args.bare_bound, repro: args.repro.clone(), today };
+    let options =
+        Options { only, bare_bound: args.bare_bound, repro: args.repro.clone(), today, rows: project.rows.clone() };
     let tool = concat!("chartchek-db ", env!("CARGO_PKG_VERSION")).to_owned();
     let mut environment = Environment { project: project.describe(), tool, ..Environment::default() };
     let (verified, mut not_tried) = if args.target || args.connection.database_url.is_some() {

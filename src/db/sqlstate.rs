@@ -8,6 +8,10 @@ pub const NOT_NULL_VIOLATION: &str = "23502";
 pub const FOREIGN_KEY_VIOLATION: &str = "23503";
 /// unique_violation.
 pub const UNIQUE_VIOLATION: &str = "23505";
+/// check_violation: a CHECK, a domain's condition or a partition's bound.
+pub const CHECK_VIOLATION: &str = "23514";
+/// raise_exception: a function's own refusal.
+pub const RAISE_EXCEPTION: &str = "P0001";
 /// lock_not_available: lock_timeout, or NOWAIT.
 pub const LOCK_NOT_AVAILABLE: &str = "55P03";
 /// query_canceled: statement_timeout, or a cancel request.

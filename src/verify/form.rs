@@ -18,7 +18,6 @@ use crate::model::report::NotRun;
 use crate::verify::persona::Persona;
 use crate::verify::world::insert::{key_condition, key_expression, sql_value};
 use crate::verify::world::rows::{Maker, Values};
-use crate::verify::world::values::value;
 use crate::verify::world::{Row, Sight, World, WorldKind, variations};
 
 /// Adds the attempts of one family for one scene.
@@ -279,7 +278,9 @@ impl<'a> Scene<'a> {
     pub(crate) fn other_holder(&self) -> Option<usize> {
         let other = |index: &usize| {
             let persona = &self.maker.personas[*index];
-            persona.has_rows && persona.uid != self.persona().uid
+            persona.has_rows
+                && persona.uid != self.persona().uid
+                && (self.paths().is_empty() || self.maker.hold_all(self.subject, *index, 1, self.world).is_some())
         };
         let all = 0..self.maker.personas.len();
         if self.one_each() {
@@ -300,7 +301,7 @@ impl<'a> Scene<'a> {
         let free = |column: &&Column| {
             !column.generated
                 && !column.identity_always
-                && !table.uniques.iter().any(|columns| columns.contains(&column.name))
+                && !table.is_unique(&column.name)
                 && !table.foreign_keys.iter().any(|key| key.columns.contains(&column.name))
                 && !self.paths().iter().any(|path| path.column() == column.name)
         };
@@ -308,14 +309,17 @@ impl<'a> Scene<'a> {
         let granted = |column: &Column| {
             table.grants(&self.persona().actor.role, Command::Update, std::slice::from_ref(&column.name))
         };
-        columns.sort_by_key(|column| (!granted(column), access.columns.contains_key(&column.name)));
-        columns.into_iter().find_map(|column| value(column, 999_001).map(|constant| (column, constant)))
+        // One under conditions last: what they allow may depend on the row.
+        let bound = |column: &Column| self.maker.fit_of(table, &column.name).is_some();
+        columns.sort_by_key(|column| (!granted(column), access.columns.contains_key(&column.name), bound(column)));
+        let constant = |column: &Column| self.maker.constant(table, &column.name, 999_001);
+        columns.into_iter().find_map(|column| constant(column).map(|constant| (column, constant)))
     }
 
     /// The values of `column` that a check may ask for, each with a word for ids. None for key columns, whose values
     /// must differ.
     pub(crate) fn telling_values(&self, column: &Column) -> Vec<(String, String)> {
-        if self.table().uniques.iter().any(|columns| columns.contains(&column.name)) {
+        if self.table().is_unique(&column.name) {
             return Vec::new();
         }
         let mut told: Vec<(String, String)> = Vec::new();
@@ -346,6 +350,25 @@ impl<'a> Scene<'a> {
                 })
         });
         values
+    }
+
+    /// Whether only the row itself shows whose it is: a condition decides.
+    pub(crate) fn is_unsure(&self) -> bool {
+        matches!(self.ownership(), Ownership::Sql(_))
+    }
+
+    /// What the server may refuse to everyone in a row whose columns are set so: a condition that ties them to others,
+    /// or a key that refers to the row.
+    fn refused_to_all(&self, set: &Values) -> Option<&'static str> {
+        let table = self.table();
+        let referred =
+            self.maker.catalog.tables.iter().flat_map(|other| &other.foreign_keys).any(|key| {
+                key.target() == table.name() && key.target_columns.iter().any(|name| set.contains_key(name))
+            });
+        if referred {
+            return Some(sqlstate::FOREIGN_KEY_VIOLATION);
+        }
+        set.keys().any(|name| self.maker.fit_of(table, name).is_some()).then_some(sqlstate::CHECK_VIOLATION)
     }
 
     /// Adds an attempt; a write is added a second time with RETURNING.

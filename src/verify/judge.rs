@@ -169,7 +169,7 @@ impl Case<'_> {
         if outcome == Outcome::Error {
             let everyone = self.planned.impossible.is_some_and(|code| self.refused_to_everyone(code));
             let same = self.observed.and_then(|seen| seen.result.as_ref().err()).map(|error| error.code.as_str());
-            if everyone && same == self.planned.impossible {
+            if everyone && self.planned.impossible.is_some_and(|code| same.is_some_and(|same| alike(same, code))) {
                 return (Verdict::Held, String::new());
             }
             return (Verdict::Inconclusive, cause);
@@ -266,8 +266,14 @@ impl Case<'_> {
     }
 
     fn refused_to_everyone(&self, code: &str) -> bool {
-        self.control.and_then(|control| control.result.as_ref().err()).is_some_and(|error| error.code == code)
+        self.control.and_then(|control| control.result.as_ref().err()).is_some_and(|error| alike(&error.code, code))
     }
+}
+
+/// Whether both say the same of a row: which of NOT NULL, CHECK and a partition's bound is asked first is the server's.
+fn alike(one: &str, other: &str) -> bool {
+    let of_row = [sqlstate::NOT_NULL_VIOLATION, sqlstate::CHECK_VIOLATION];
+    one == other || (of_row.contains(&one) && of_row.contains(&other))
 }
 
 fn counted(keys: &[Option<String>]) -> Option<u64> {

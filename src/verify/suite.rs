@@ -9,16 +9,17 @@ use crate::model::catalog::Catalog;
 use crate::model::failure::Failure;
 use crate::model::finding::Finding;
 use crate::model::report::{Accepted, NotRun, ProbeCount};
+use crate::model::source::SourceFile;
 use crate::verify::fitness::{fit_to_judge, is_tried, not_tried};
 use crate::verify::judge::{Case, judge};
-use crate::verify::persona::cast;
+use crate::verify::persona::{self, Persona, cast};
 use crate::verify::probe::site::Site;
 use crate::verify::probe::{PROBES, Probe, Probes};
 use crate::verify::program::{self, Place, Program};
 use crate::verify::trial::{self, Observed, Stage};
 use crate::verify::world::build::{self, Standing, Unmade};
 use crate::verify::world::rows::{self, Maker};
-use crate::verify::world::{Setting, Subject, World, WorldKind};
+use crate::verify::world::{Setting, Subject, World, WorldKind, fit, known};
 use crate::verify::{coverage, findings};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -48,6 +49,8 @@ pub struct Options {
     pub repro: Option<String>,
     /// The day by which the contract's `expires` are judged.
     pub today: time::Date,
+    /// The project's `fixtures/rows/*.sql`: values where a table's conditions defeat making them.
+    pub rows: Vec<SourceFile>,
 }
 
 impl Options {
@@ -105,17 +108,22 @@ pub async fn verify(
     let catalog = catalogue::read(&session, &contract.schemas, &roles).await?;
     fit_to_judge(&catalog, contract)?;
     validate::validate(contract, &catalog)?;
-    let subjects: Vec<Subject> = contract
-        .tables
-        .iter()
-        .filter_map(|access| {
-            let table = catalog.table(&access.table).filter(|table| is_tried(&table.kind))?.clone();
-            Some(Subject { access: access.clone(), table })
-        })
-        .collect();
-    let personas = cast(contract, &catalog);
+    let mut subjects = Vec::new();
+    for access in &contract.tables {
+        let Some(table) = catalog.table(&access.table).filter(|table| is_tried(&table.kind)) else { continue };
+        let known = known::paths(&session, contract, access, table).await?;
+        subjects.push(Subject { access: access.clone(), table: table.clone(), known });
+    }
+    let mut personas = cast(contract, &catalog);
+    let spares = persona::spares(contract, &catalog, &personas);
+    let everyone: Vec<Persona> = personas.iter().chain(&spares).cloned().collect();
+    let asked = Setting { contract, catalog: &catalog, subjects: &subjects, personas: &everyone };
+    let fits = fit::ask::fits(&session, &asked, &options.rows).await?;
+    personas.extend(fit::needed(&fits, &subjects, &personas, spares));
+    let setting = Setting { contract, catalog: &catalog, subjects: &subjects, personas: &personas };
     let mut run = Run {
-        setting: Setting { contract, catalog: &catalog, subjects: &subjects, personas: &personas },
+        setting,
+        fits: &fits,
         ground,
         options,
         attempts: Vec::new(),
@@ -155,6 +163,7 @@ pub async fn verify(
 
 struct Run<'a> {
     setting: Setting<'a>,
+    fits: &'a fit::Fits,
     ground: Ground,
     options: &'a Options,
     attempts: Vec<Attempt>,
@@ -201,7 +210,7 @@ impl Run<'_> {
         Self: 'm,
     {
         let Setting { catalog, subjects, personas, .. } = self.setting;
-        Maker { kind, catalog, subjects, personas, refused }
+        Maker { kind, catalog, subjects, personas, fits: self.fits, refused }
     }
 
     /// Makes one world's attempts; or gives the row, by subject and number, that was there for its values' sake and
@@ -250,6 +259,7 @@ impl Run<'_> {
                 };
                 let mut planned = Program::plan(&place, self.options)?;
                 self.not_run.append(&mut planned.not_run);
+                self.probes.not_tried.append(&mut planned.not_tried);
                 self.script = planned.script.take().or(self.script.take());
                 program = Some(planned);
                 first = Some(standing.clone());

@@ -2,7 +2,7 @@
 
 use super::{Aim, Need, Plan, Promise, Scene, Who, need};
 use crate::db::sqlstate;
-use crate::model::access::{Command, OwnerPath, Ownership, Standing};
+use crate::model::access::{Command, OwnerPath, Standing};
 use crate::model::attempt::Outcome;
 use crate::model::failure::Failure;
 use crate::verify::world::WorldKind;
@@ -10,11 +10,14 @@ use crate::verify::world::insert::insert;
 use crate::verify::world::rows::{ROWS_EACH, Values};
 
 pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
-    if matches!(scene.ownership(), Ownership::None | Ownership::Sql(_)) {
+    if scene.paths().is_empty() {
         // Without paths nothing says whose a new row would be; the rows' standing is read afterwards.
         return add(scene, plan, Standing::Any, "plain", &Values::new(), Who::Privileged(scene.persona), None);
     }
-    let own = hold(scene, |_| Some(scene.persona)).filter(|_| has_parents(scene));
+    let own = match hold(scene, |_| Some(scene.persona)) {
+        Some(own) if has_parents(scene) && has_references(scene, &own)? => Some(own),
+        _ => None,
+    };
     if scene.persona().uid.is_some()
         && let Some(own) = &own
     {
@@ -56,6 +59,28 @@ fn has_parents(scene: &Scene<'_>) -> bool {
     })
 }
 
+/// Whether the persona's new row refers to rows of its own where it refers at all: conditions may ask for a reference
+/// that could else be NULL.
+fn has_references(scene: &Scene<'_>, own: &Values) -> Result<bool, Failure> {
+    if scene
+        .table()
+        .foreign_keys
+        .iter()
+        .all(|key| key.columns.iter().all(|name| scene.maker.fit_of(scene.table(), name).is_none()))
+    {
+        return Ok(true);
+    }
+    let values = scene.maker.fresh(scene.subject, Some(scene.persona), own.clone(), "plain", scene.world)?;
+    Ok(scene.table().foreign_keys.iter().all(|key| {
+        let refers = key.columns.iter().all(|name| values.get(name).is_some_and(Option::is_some));
+        let parent = scene.maker.subjects.iter().position(|subject| subject.access.table == key.target());
+        !refers
+            || parent.is_none_or(|parent| {
+                scene.maker.paths(parent).is_empty() || scene.world.row(parent, scene.persona, 1).is_some()
+            })
+    }))
+}
+
 /// What makes a row belong to `holder(path)` by each path, hanging on different parents so that no pair repeats.
 pub(crate) fn hold(scene: &Scene<'_>, holder: impl Fn(usize) -> Option<usize>) -> Option<Values> {
     let paths = scene.paths();
@@ -71,11 +96,15 @@ pub(crate) fn hold(scene: &Scene<'_>, holder: impl Fn(usize) -> Option<usize>) -
         paths.len() > 1
             && rows.into_iter().any(|row| hold.iter().all(|(name, value)| row.values.get(name) == Some(value)))
     };
-    let first = on(0)?;
-    if !repeats(&first) {
-        return Some(first);
-    }
-    (1..ROWS_EACH).filter_map(on).find(|hold| !repeats(hold)).or(Some(first))
+    let goes = |hold: &Values| scene.maker.goes(scene.subject, hold);
+    let all = || (0..ROWS_EACH).filter_map(on).filter(goes);
+    let hold = all().find(|hold| !repeats(hold)).or_else(|| all().next());
+    hold.or_else(|| {
+        // The conditions let it be one account's by one path only.
+        let only = holder(0)?;
+        let same = (1..paths.len()).all(|index| holder(index) == Some(only));
+        if same { scene.maker.hold_by_one(scene.subject, only, 0, scene.world) } else { None }
+    })
 }
 
 /// Another's row, referring to what is the other's; and, where that makes a difference, to what is one's own: a check
@@ -86,7 +115,7 @@ fn others(scene: &Scene<'_>, plan: &mut Plan, other: usize, foreign: &Values) ->
         Ok(scene.client_values(values, foreign))
     };
     let (theirs, mixed) = (row(other)?, row(scene.persona)?);
-    let promise = scene.promise(Standing::Other, &[Command::Insert]);
+    let promise = promise_of(scene, Standing::Other);
     if mixed != theirs {
         let by = Who::Privileged(scene.persona);
         push(scene, plan, Standing::Other, "plain-on-own", &mixed, promise, by, None);
@@ -111,9 +140,10 @@ fn labelled(scene: &Scene<'_>, plan: &mut Plan, other: usize, foreign: &Values) 
                 continue;
             }
             let form = format!("plain-{}-{word}", column.name);
+            let Some(more) = scene.maker.with_value(scene.subject, foreign, &column.name, &value) else { continue };
             let mut values = row.clone();
-            values.insert(column.name.clone(), Some(value));
-            let promise = scene.promise(Standing::Other, &[Command::Insert]);
+            values.extend(more);
+            let promise = promise_of(scene, Standing::Other);
             push(scene, plan, Standing::Other, &form, &values, promise, control_of(scene, other), None);
         }
     }
@@ -124,7 +154,7 @@ fn labelled(scene: &Scene<'_>, plan: &mut Plan, other: usize, foreign: &Values) 
 fn control_of(scene: &Scene<'_>, holder: usize) -> Who {
     let access = &scene.maker.subjects[scene.subject].access;
     let actor = &scene.maker.personas[holder].actor;
-    if scene.contract.promises(access, actor, Standing::Own, Command::Insert) {
+    if !scene.is_unsure() && scene.contract.promises(access, actor, Standing::Own, Command::Insert) {
         Who::Persona(holder)
     } else {
         Who::Privileged(scene.persona)
@@ -179,6 +209,15 @@ fn omitted(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Between owners, and where a condition decides, the row itself shows whose it is.
+fn promise_of(scene: &Scene<'_>, standing: Standing) -> Promise {
+    if standing == Standing::Mixed || scene.is_unsure() {
+        Promise::ByControl
+    } else {
+        scene.promise(standing, &[Command::Insert])
+    }
+}
+
 fn add(
     scene: &Scene<'_>,
     plan: &mut Plan,
@@ -190,12 +229,7 @@ fn add(
 ) -> Result<(), Failure> {
     let values = scene.maker.fresh(scene.subject, Some(scene.persona), hold.clone(), form, scene.world)?;
     let values = scene.client_values(values, hold);
-    // Between owners, and where a condition decides, the row itself shows whose it is.
-    let promise = if standing == Standing::Mixed || matches!(scene.ownership(), Ownership::Sql(_)) {
-        Promise::ByControl
-    } else {
-        scene.promise(standing, &[Command::Insert])
-    };
+    let promise = promise_of(scene, standing);
     // A row that the server refuses to everyone cannot be promised to anyone.
     let promise = if impossible.is_some() { Promise::No } else { promise };
     push(scene, plan, standing, form, &values, promise, control, impossible);

@@ -50,7 +50,8 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
             continue;
         }
         let mut free = values;
-        let fresh = scene.maker.fresh(scene.subject, Some(scene.persona), Values::new(), "free key", scene.world)?;
+        let own = own_hold(scene).unwrap_or_default();
+        let fresh = scene.maker.fresh(scene.subject, Some(scene.persona), own, "free key", scene.world)?;
         free.extend(
             keys.iter().filter_map(|name| fresh.get_key_value(name)).map(|(name, value)| (name.clone(), value.clone())),
         );
@@ -93,11 +94,15 @@ fn nothing(
     );
 }
 
+/// What makes a new row one's own, for who can own any.
+fn own_hold(scene: &Scene<'_>) -> Option<Values> {
+    let owned = matches!(scene.ownership(), Ownership::All(_) | Ownership::Any(_));
+    if owned && scene.persona().uid.is_some() { hold(scene, |_| Some(scene.persona)) } else { None }
+}
+
 /// The proposed row: one's own, under the key of `row`; for who owns nothing, `row`'s own values.
 fn proposed(scene: &Scene<'_>, standing: Standing, row: &Row) -> Result<Option<Values>, Failure> {
-    let owned = matches!(scene.ownership(), Ownership::All(_) | Ownership::Any(_));
-    let own = if owned && scene.persona().uid.is_some() { hold(scene, |_| Some(scene.persona)) } else { None };
-    let hold = match own {
+    let hold = match own_hold(scene) {
         Some(own) => own,
         // Nothing of one's own to hang it on: a row that hangs where the row itself hangs.
         None => scene

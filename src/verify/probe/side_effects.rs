@@ -202,7 +202,7 @@ fn plain_columns(scene: &Scene<'_>) -> Vec<(String, String)> {
         .filter(|column| {
             !column.generated
                 && !column.identity_always
-                && !table.uniques.iter().any(|columns| columns.contains(&column.name))
+                && !table.is_unique(&column.name)
                 && !table.foreign_keys.iter().any(|key| key.columns.contains(&column.name))
                 && !scene.paths().iter().any(|path| path.column() == column.name)
         })
