@@ -57,12 +57,12 @@ select coalesce(json_agg(json_build_object(
             'is_array', w.typcategory = 'A',
             'cast_type', format_type(b.oid, -1) || case when w.typcategory = 'A' then '[]' else '' end,
             'checks', coalesce((
-                select json_agg(pg_get_expr(k.conbin, 0) order by k.oid) from pg_constraint k where k.contypid = any (whole.way)
+                select json_agg(pg_get_expr(k.conbin, 0) order by k.oid) from pg_constraint k where k.contypid = any (whole.way) and k.contype = 'c'
             ), '[]'::json),
             'element_checks', coalesce((
                 select json_agg(pg_get_expr(k.conbin, 0) order by k.oid)
                 from pg_constraint k
-                where w.typcategory = 'A' and k.contypid = any (part.way)
+                where w.typcategory = 'A' and k.contypid = any (part.way) and k.contype = 'c'
             ), '[]'::json),
             'subtype', (
                 select s.typname from pg_range r join pg_type s on s.oid = r.rngsubtype where b.oid in (r.rngtypid, r.rngmultitypid)
