@@ -1,6 +1,6 @@
 //! Puts a world into the database, and reads with the contract's reference query how its rows stand.
 
-use super::fit::ask::named_in;
+use super::fit::conditions::named_in;
 use super::fit::files;
 use super::insert::{insert, key_expression};
 use super::{Seen, Setting, Sight, Subject, World, parse_standing};

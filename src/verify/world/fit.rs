@@ -2,7 +2,9 @@
 //! `fixtures/rows/` says. The server has said of each of them that it does; rows that are made choose among them.
 
 pub(crate) mod ask;
+mod block;
 mod candidates;
+pub(crate) mod conditions;
 pub(crate) mod files;
 
 use super::Subject;

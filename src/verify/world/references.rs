@@ -43,14 +43,13 @@ impl Maker<'_> {
     /// where the column allows it; else a row made outside the contract.
     pub(super) fn refer(
         &self,
-        table: &Table,
+        asked: &Asked<'_>,
         key: &ForeignKey,
-        holder: Option<usize>,
-        number: usize,
         held: &Values,
         world: &World,
         supported: &mut BTreeSet<String>,
     ) -> Result<(Values, Vec<String>), Failure> {
+        let Asked { table, holder, number, .. } = *asked;
         let target = key.target();
         let nullable = key.columns.iter().all(|name| table.column(name).is_some_and(|column| !column.not_null));
         let parent = subject_of(self.subjects, &target).and_then(|subject| {
@@ -120,6 +119,7 @@ impl Maker<'_> {
         if !supported.insert(format!("{target:?} {values:?}")) {
             return Ok(Vec::new());
         }
+        let asked = Asked { table, subject: None, holder: None, number: 1, name: "support", ordinal: supported.len() };
         let mut all = values;
         let mut statements = Vec::new();
         for key in &table.foreign_keys {
@@ -128,12 +128,11 @@ impl Maker<'_> {
             });
             if needed {
                 let nothing = World { kind: self.kind, support: Vec::new(), rows: Vec::new() };
-                let (more, before) = self.refer(table, key, None, 1, &all, &nothing, supported)?;
+                let (more, before) = self.refer(&asked, key, &all, &nothing, supported)?;
                 all.extend(more);
                 statements.extend(before);
             }
         }
-        let asked = Asked { table, subject: None, holder: None, number: 1, name: "support", ordinal: supported.len() };
         let nothing = World { kind: self.kind, support: Vec::new(), rows: Vec::new() };
         let needed = |name: &str| table.column(name).is_some_and(|c| c.not_null && !c.has_default);
         let mut fitted = all.clone();

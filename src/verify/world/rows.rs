@@ -329,16 +329,16 @@ impl Maker<'_> {
             .then(|| self.variations(subject).into_iter().nth(number - ROWS_EACH - 1))
             .flatten()
             .unwrap_or_default();
+        let asked = Asked { table, subject: Some(subject), holder, number, name, ordinal };
         let mut referred = Vec::new();
         for key in &table.foreign_keys {
             if key.columns.iter().any(|column| values.contains_key(column)) {
                 let more = self.refer_to_held(key, &values, number, world);
                 values.extend(more);
             } else {
-                referred.push((key, self.refer(table, key, holder, number, &values, world, supported)?));
+                referred.push((key, self.refer(&asked, key, &values, world, supported)?));
             }
         }
-        let asked = Asked { table, subject: Some(subject), holder, number, name, ordinal };
         let without = self.fit(&asked, &mut values, &varied, &referred, world);
         let mut support = Vec::new();
         for (key, (more, statements)) in referred {

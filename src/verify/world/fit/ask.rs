@@ -1,17 +1,18 @@
 //! Asks the server which values meet a table's conditions. Nothing is written, and nothing stays.
 
+use super::block::{Block, array};
 use super::candidates;
+use super::conditions::{Condition, conditions, joined};
 use super::files::{self, RowFile};
 use super::{Fit, Fits, Part};
 use crate::contract::sql_text;
-use crate::db::quote::{identifier, literal};
+use crate::db::quote::identifier;
 use crate::db::session::Session;
 use crate::model::access::OwnerPath;
 use crate::model::catalog::{Column, Table};
 use crate::model::failure::Failure;
 use crate::model::source::SourceFile;
 use crate::verify::world::Setting;
-use crate::verify::world::insert::sql_value;
 use crate::verify::world::values::value;
 use std::collections::BTreeSet;
 
@@ -46,13 +47,6 @@ pub(crate) async fn fits(session: &Session, setting: &Setting<'_>, files: &[Sour
     }
     session.batch("ROLLBACK").await.map_err(|error| error.into_failure(lost))?;
     Ok(fits)
-}
-
-/// A condition, and the columns of the table that it names.
-#[derive(Debug, Clone)]
-struct Condition {
-    text: String,
-    columns: BTreeSet<String>,
 }
 
 struct Asker<'a> {
@@ -362,124 +356,6 @@ impl Asker<'_> {
     }
 }
 
-/// Values for some columns, as a query that gives each as text (`t0`, …) and in its type (`x0`, …).
-struct Block {
-    columns: Vec<(String, Part)>,
-    sql: String,
-    /// Whether it gives their order as `n`.
-    numbered: bool,
-    /// What the conditions call the values.
-    names: Vec<String>,
-}
-
-impl Block {
-    fn of_list(column: &Column, part: Part, list: &[Option<String>]) -> Self {
-        Self {
-            columns: vec![(column.name.clone(), part)],
-            sql: format!(
-                "SELECT c.t AS t0, c.t::{} AS x0 FROM unnest({}::text[]) AS c(t)",
-                column.cast_type,
-                array(list)
-            ),
-            numbered: false,
-            names: vec![column.name.clone()],
-        }
-    }
-
-    fn of_rows(columns: &[&Column], rows: &[Vec<Option<String>>]) -> Self {
-        let lines: Vec<String> = rows
-            .iter()
-            .enumerate()
-            .map(|(n, row)| {
-                let values: Vec<String> = row.iter().map(|value| sql_value(value.as_deref())).collect();
-                format!("({n}, {})", values.join(", "))
-            })
-            .collect();
-        let names: Vec<String> = (0..columns.len()).map(|place| format!("t{place}")).collect();
-        let parts: Vec<String> = columns
-            .iter()
-            .enumerate()
-            .map(|(place, column)| format!("c.t{place}, c.t{place}::{} AS x{place}", column.cast_type))
-            .collect();
-        Self {
-            columns: columns.iter().map(|column| (column.name.clone(), Part::Free)).collect(),
-            sql: format!(
-                "SELECT c.n, {} FROM (VALUES {}) AS c(n, {})",
-                parts.join(", "),
-                lines.join(", "),
-                names.join(", ")
-            ),
-            numbered: true,
-            names: columns.iter().map(|column| column.name.clone()).collect(),
-        }
-    }
-}
-
-/// The table's conditions; those that name a generated column can't be asked about.
-fn conditions(table: &Table) -> Vec<Condition> {
-    let texts = table.checks.iter().map(|check| &check.text).chain(&table.bound);
-    texts
-        .map(|text| Condition { text: text.clone(), columns: named_in(text, table) })
-        .filter(|condition| !condition.columns.is_empty())
-        .filter(|condition| {
-            condition.columns.iter().all(|name| table.column(name).is_some_and(|column| !column.generated))
-        })
-        .collect()
-}
-
-/// The columns that a condition names. A word that only looks like one costs no more than a value for it.
-pub(crate) fn named_in(text: &str, table: &Table) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let mut add = |name: &str| {
-        if table.column(name).is_some() {
-            found.insert(name.to_owned());
-        }
-    };
-    let mut rest = text;
-    let mut cast = false;
-    while let Some(first) = rest.chars().next() {
-        let word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
-        let length = match first {
-            '\'' | '"' => {
-                let (length, content) = crate::verify::world::constants::quoted(rest, first);
-                if first == '"' && !cast {
-                    add(&content);
-                }
-                length
-            }
-            first if word(first) => {
-                let length = rest.find(|c| !word(c)).unwrap_or(rest.len());
-                if !cast {
-                    add(&rest[..length]);
-                }
-                length
-            }
-            first => first.len_utf8(),
-        };
-        cast = rest.starts_with("::") || (cast && first == ':');
-        rest = &rest[length..];
-    }
-    found
-}
-
-/// Groups that share a column, as one.
-fn joined(groups: Vec<BTreeSet<String>>) -> Vec<BTreeSet<String>> {
-    let mut whole: Vec<BTreeSet<String>> = Vec::new();
-    for mut group in groups {
-        let mut rest = Vec::new();
-        for other in whole {
-            if other.is_disjoint(&group) {
-                rest.push(other);
-            } else {
-                group.extend(other);
-            }
-        }
-        rest.push(group);
-        whole = rest;
-    }
-    whole
-}
-
 /// Takes the unlikeliest values of the longest lists until there are not too many combinations.
 fn shorten(lists: &mut [(&Column, Part, Vec<Option<String>>)]) {
     loop {
@@ -490,11 +366,4 @@ fn shorten(lists: &mut [(&Column, Part, Vec<Option<String>>)]) {
             _ => return,
         }
     }
-}
-
-/// An array of texts.
-fn array(values: &[Option<String>]) -> String {
-    let parts: Vec<String> =
-        values.iter().map(|value| value.as_deref().map_or_else(|| "NULL".to_owned(), literal)).collect();
-    format!("ARRAY[{}]", parts.join(","))
 }
