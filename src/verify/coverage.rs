@@ -170,6 +170,9 @@ pub(crate) async fn inactive_row_security(
         became.and(answer)
     }))
     .await;
+    // Nobody else's role stays: what is prepared next reads where only the session's own may.
+    let back = session.batch("ROLLBACK TO SAVEPOINT attempt").await;
+    back.map_err(|error| error.into_failure("the attempts' savepoint is gone"))?;
     let mut findings = Vec::new();
     for ((persona, subject), answer) in asked.into_iter().zip(answers) {
         let active = match answer {
