@@ -9,5 +9,5 @@ pub mod project;
 mod reader;
 pub mod reference;
 mod shape;
-mod sql_text;
+pub(crate) mod sql_text;
 pub mod validate;

@@ -2,6 +2,8 @@
 
 #[path = "verify/actors.rs"]
 mod actors;
+#[path = "verify/any_schema.rs"]
+mod any_schema;
 #[path = "support/cluster.rs"]
 #[expect(dead_code, reason = "shared with tests that use all of it")]
 mod cluster;

@@ -103,8 +103,14 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     let asked = args.repro.clone().or_else(|| args.explain.clone());
     let only = asked.as_deref().map_or_else(|| args.only.clone(), Options::scope);
     let today = time::OffsetDateTime::now_utc().date();
-    let options =
-        Options { only, bare_bound: args.bare_bound, asked: asked.clone(), repro: args.repro.is_some(), today };
+    let options = Options {
+        only,
+        bare_bound: args.bare_bound,
+        asked: asked.clone(),
+        repro: args.repro.is_some(),
+        today,
+        rows: project.rows.clone(),
+    };
     let tool = concat!("chartchek-db ", env!("CARGO_PKG_VERSION")).to_owned();
     let mut environment = Environment { project: project.describe(), tool, ..Environment::default() };
     let (verified, mut not_tried) = if args.target || args.connection.database_url.is_some() {

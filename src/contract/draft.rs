@@ -1,7 +1,9 @@
 //! A first contract for a database that has none, guessed from its foreign keys, grants and policies: a draft, to be
 //! read by someone who knows what was meant. What the policies allow is not what should be allowed.
 
+use crate::contract::owner;
 use crate::db::catalog;
+use crate::db::quote;
 use crate::db::session::Session;
 use crate::model::access::{Command, TableName};
 use crate::model::catalog::{Catalog, Table};
@@ -64,7 +66,7 @@ fn write(catalog: &Catalog, schemas: &[String], policies: Vec<Policy>) -> Result
         let name = TableName { schema: policy.schema.clone(), name: policy.table.clone() };
         of_table.entry(name).or_default().push(policy);
     }
-    let owners = owners(&tables, &of_table);
+    let owners = owners(&tables, &of_table, schemas);
     let mut text = String::from(
         "# A DRAFT, guessed from the foreign keys, grants and policies of a database. The policies say what is allowed, not\n\
          # what should be: read every line, and strike what was not meant. Then: chartchek-db contract check, verify-rls.\n\
@@ -76,21 +78,14 @@ fn write(catalog: &Catalog, schemas: &[String], policies: Vec<Policy>) -> Result
     let _infallible = writeln!(text, "pre_request = {}\n", quoted(pre_request));
     actors(&mut text, catalog, of_table.values().flatten());
     for table in &tables {
-        one_table(
-            &mut text,
-            catalog,
-            table,
-            &owners,
-            of_table.get(&table.name()).map_or(&[], Vec::as_slice),
-            &schemas[0],
-        );
+        one_table(&mut text, catalog, table, &owners, of_table.get(&table.name()).map_or(&[], Vec::as_slice), schemas);
     }
     for view in catalog.tables.iter().filter(|table| schemas.contains(&table.schema) && !is_table(table)) {
         let _infallible = write!(
             text,
             "# It is no table: no rows are made for it. Say why it may be open to those who reach it.\n[[exempt]]\n\
              table  = {}\nreason = \"DRAFT: not yet looked at\"\n\n",
-            quoted(&name_of(&view.name(), &schemas[0]))
+            quoted(&name_of(&view.name(), schemas))
         );
     }
     Ok(text)
@@ -126,12 +121,16 @@ fn actors<'p>(text: &mut String, catalog: &Catalog, policies: impl Iterator<Item
 }
 
 /// Table -> its `owner` as TOML, for those that have one: a column of its own, else the parents that have an owner.
-fn owners(tables: &[&Table], policies: &BTreeMap<TableName, Vec<Policy>>) -> BTreeMap<TableName, String> {
+fn owners(
+    tables: &[&Table],
+    policies: &BTreeMap<TableName, Vec<Policy>>,
+    schemas: &[String],
+) -> BTreeMap<TableName, String> {
     let mut owners: BTreeMap<TableName, String> = BTreeMap::new();
     for table in tables {
         let own = policies.get(&table.name()).map_or(&[][..], Vec::as_slice);
         if let Some(column) = owner_column(table, own) {
-            owners.insert(table.name(), quoted(&column));
+            owners.insert(table.name(), quoted(&owner::written(&column)));
         }
     }
     // Children of what has an owner have one too, however deep.
@@ -144,7 +143,16 @@ fn owners(tables: &[&Table], policies: &BTreeMap<TableName, Vec<Policy>>) -> BTr
                 .filter(|key| {
                     key.columns.len() == 1 && key.target() != table.name() && owners.contains_key(&key.target())
                 })
-                .map(|key| quoted(&format!("{} -> {}.{}", key.columns[0], key.target(), key.target_columns[0])))
+                .map(|key| {
+                    let [column, parent, parent_column] =
+                        [&key.columns[0], &key.target_table, &key.target_columns[0]].map(|name| owner::written(name));
+                    let schema = if schemas.first() == Some(&key.target_schema) {
+                        String::new()
+                    } else {
+                        format!("{}.", owner::written(&key.target_schema))
+                    };
+                    quoted(&format!("{column} -> {schema}{parent}.{parent_column}"))
+                })
                 .collect();
             match paths.as_slice() {
                 [] => {}
@@ -176,6 +184,13 @@ fn owner_column(table: &Table, policies: &[Policy]) -> Option<String> {
             expression.contains("uid()") && words(expression).any(|word| word == column)
         })
     };
+    // As the server writes a comparison with the caller's id.
+    let is_caller = |column: &str| {
+        let column = quote::readable_identifier(column);
+        let compared = [format!("({column} = auth.uid()"), format!("({column} = ( SELECT auth.uid()")];
+        let mut all = policies.iter().flat_map(|policy| [&policy.using, &policy.check]).flatten();
+        all.any(|expression| compared.iter().any(|text| expression.contains(text.as_str())))
+    };
     let named = |column: &str| OWNER_NAMES.iter().position(|name| *name == column);
     let ids = table.columns.iter().filter(|column| ["uuid", "text", "varchar"].contains(&column.base_type.as_str()));
     ids.filter(|column| {
@@ -183,11 +198,14 @@ fn owner_column(table: &Table, policies: &[Policy]) -> Option<String> {
         // What refers to another table's rows is a way to its owner, not the owner itself.
         let elsewhere = table.foreign_keys.iter().any(|key| key.columns.contains(&column.name)) && !refers(name);
         !elsewhere
-            && (refers(name) || named(name).is_some() || (asked(name) && column.base_type == "uuid" && name == "id"))
+            && (refers(name)
+                || named(name).is_some()
+                || (asked(name) && column.base_type == "uuid" && name == "id")
+                || is_caller(name))
     })
     .min_by_key(|column| {
         let name = column.name.as_str();
-        (!asked(name), !refers(name), named(name).unwrap_or(OWNER_NAMES.len()))
+        (!asked(name) && !is_caller(name), !refers(name), named(name).unwrap_or(OWNER_NAMES.len()))
     })
     .map(|column| column.name.clone())
 }
@@ -202,7 +220,7 @@ fn one_table(
     table: &Table,
     owners: &BTreeMap<TableName, String>,
     policies: &[Policy],
-    first_schema: &str,
+    schemas: &[String],
 ) {
     if !table.rls_enabled {
         text.push_str("# Row-level security is OFF here: whoever has a grant reaches every row.\n");
@@ -220,7 +238,7 @@ fn one_table(
         }
     }
     let owner = owners.get(&table.name());
-    let _infallible = writeln!(text, "[tables.{}]", key(&name_of(&table.name(), first_schema)));
+    let _infallible = writeln!(text, "[tables.{}]", key(&name_of(&table.name(), schemas)));
     let _infallible = writeln!(text, "owner = {}", owner.map_or("\"none\"", String::as_str));
     for (actor, role) in ACTORS.iter().filter(|(_, role)| catalog.role(role).is_some_and(|role| !role.bypass_rls)) {
         let (mut own, mut all) = (Vec::new(), Vec::new());
@@ -284,9 +302,10 @@ fn commands(policy: &Policy) -> impl Iterator<Item = Command> + Clone {
     })
 }
 
-/// As the contract names a table: with its schema, but in the first one.
-fn name_of(table: &TableName, first_schema: &str) -> String {
-    if table.schema == first_schema { table.name.clone() } else { format!("{}.{}", table.schema, table.name) }
+/// As the contract names a table: with its schema, but in the first one, where it isn't read as another schema's.
+fn name_of(table: &TableName, schemas: &[String]) -> String {
+    let bare = owner::table_name(&table.name, schemas) == *table;
+    if bare { table.name.clone() } else { format!("{}.{}", table.schema, table.name) }
 }
 
 /// A TOML string.

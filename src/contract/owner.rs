@@ -172,6 +172,16 @@ fn names(text: &str) -> Result<Vec<String>, String> {
     }
 }
 
+/// A name as a path writes it: in double quotes where it could be read as anything else.
+pub(super) fn written(name: &str) -> String {
+    let odd = |c: char| c.is_whitespace() || "\"'(),;:<>=-.".contains(c);
+    if name.is_empty() || name == "none" || name.contains(odd) {
+        format!("\"{}\"", name.replace('"', "\"\""))
+    } else {
+        name.to_owned()
+    }
+}
+
 /// The name behind an opening quote, and what follows the closing one.
 fn quoted_name(text: &str) -> Result<(String, &str), String> {
     let mut name = String::new();
@@ -226,6 +236,15 @@ mod tests {
             "a -> b -> c.d",
         ] {
             assert!(parse_path(text, &schemas).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_written_name_is_read_as_itself() {
+        let schemas = ["public".to_owned()];
+        for name in ["a", "none", "a b", "a.b", r#"a"b"#, "a->b", "größe", "it's", "a;", " "] {
+            assert_eq!(parse_path(&written(name), &schemas), Ok(OwnerPath::Column(name.to_owned())), "{name}");
+            assert!(name != "none" || written(name) != name);
         }
     }
 

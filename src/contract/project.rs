@@ -15,6 +15,9 @@ pub const CONTRACT: &str = "policies/access.toml";
 /// Where the development data stand in a project.
 pub const SEED: &str = "fixtures/development.sql";
 
+/// Where a project says what rows of its tables hold, where that can't be made from the catalogue.
+pub const ROWS: &str = "fixtures/rows";
+
 /// The files of one project, as read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
@@ -28,6 +31,8 @@ pub struct Project {
     pub seed: Option<SourceFile>,
     /// Every `policies/*.sql`, sorted by name.
     pub policies: Vec<SourceFile>,
+    /// Every `fixtures/rows/*.sql`, sorted by name.
+    pub rows: Vec<SourceFile>,
 }
 
 impl Project {
@@ -106,6 +111,7 @@ fn carried() -> Project {
         contract: file(&embedded::CONTRACT),
         seed: embedded::SEED.as_ref().map(file),
         policies: embedded::POLICIES.iter().map(file).collect(),
+        rows: Vec::new(),
     }
 }
 
@@ -133,13 +139,17 @@ fn named(dir: &Path) -> Result<Project, Failure> {
 fn read(root: &Path) -> Result<Project, Failure> {
     let seed = root.join(SEED);
     let mut policies = read_folder(root, "policies")?;
-    policies.retain(|path| path.extension().is_some_and(|extension| extension == "sql"));
+    let mut rows = read_folder(root, ROWS)?;
+    for list in [&mut policies, &mut rows] {
+        list.retain(|path| path.extension().is_some_and(|extension| extension == "sql"));
+    }
     Ok(Project {
         root: Some(if root.as_os_str().is_empty() { PathBuf::from(".") } else { root.to_owned() }),
         migrations: read_folder(root, "migrations")?.iter().map(|path| read_file(path)).collect::<Result<_, _>>()?,
         contract: read_file(&root.join(CONTRACT))?,
         seed: if seed.exists() { Some(read_file(&seed)?) } else { None },
         policies: policies.iter().map(|path| read_file(path)).collect::<Result<_, _>>()?,
+        rows: rows.iter().map(|path| read_file(path)).collect::<Result<_, _>>()?,
     })
 }
 

@@ -8,6 +8,11 @@ use std::ops::Range;
 /// Errors: the bytes and the reason, where the text ends inside a string or comment, holds a semicolon, or its
 /// brackets don't match, so that it could not stand in brackets as one expression.
 pub(super) fn uids(sql: &str) -> Result<Vec<Range<usize>>, (Range<usize>, &'static str)> {
+    places(sql, ":uid")
+}
+
+/// Where the parameter `name` (with its colon) stands in `sql`, as [`uids`].
+pub(crate) fn places(sql: &str, name: &str) -> Result<Vec<Range<usize>>, (Range<usize>, &'static str)> {
     let bytes = sql.as_bytes();
     let mut found = Vec::new();
     let mut open = Vec::new();
@@ -41,9 +46,9 @@ pub(super) fn uids(sql: &str) -> Result<Vec<Range<usize>>, (Range<usize>, &'stat
                 }
             }
             b':' if rest.starts_with(b"::") => at + 2,
-            b':' if rest.starts_with(b":uid") && !rest.get(4).is_some_and(|&next| is_word(next)) => {
-                found.push(at..at + 4);
-                at + 4
+            b':' if rest.starts_with(name.as_bytes()) && !rest.get(name.len()).is_some_and(|&next| is_word(next)) => {
+                found.push(at..at + name.len());
+                at + name.len()
             }
             _ => at + 1,
         };
@@ -57,8 +62,13 @@ pub(super) fn uids(sql: &str) -> Result<Vec<Range<usize>>, (Range<usize>, &'stat
 
 /// `sql` with every `:uid` replaced. A text that [`uids`] refuses is given back as it is; parsing has refused it.
 pub(super) fn replace_uid(sql: &str, with: &str) -> String {
+    replace(sql, ":uid", with)
+}
+
+/// `sql` with the parameter `name` replaced wherever [`places`] finds it.
+pub(crate) fn replace(sql: &str, name: &str, with: &str) -> String {
     let mut text = sql.to_owned();
-    for span in uids(sql).unwrap_or_default().into_iter().rev() {
+    for span in places(sql, name).unwrap_or_default().into_iter().rev() {
         text.replace_range(span, with);
     }
     text

@@ -78,8 +78,29 @@ pub struct Column {
     pub is_array: bool,
     /// The labels of an enum, in order; else empty.
     pub enum_labels: Vec<String>,
-    /// The longest text that fits, where the type says so.
+    /// The longest text, or bit string, that fits, where the type says so.
     pub max_length: Option<u32>,
+    /// How many digits a number has before the point at most, where the type says so.
+    #[serde(default)]
+    pub digits: Option<u32>,
+    /// The type to which values can be cast without the domains' conditions: `integer`, `text[]`.
+    #[serde(default)]
+    pub cast_type: String,
+    /// The conditions of the type's domains, over `VALUE`.
+    #[serde(default)]
+    pub checks: Vec<String>,
+    /// Those of an array's elements.
+    #[serde(default)]
+    pub element_checks: Vec<String>,
+    /// What a range or multirange is of: `int4`, `timestamptz`.
+    #[serde(default)]
+    pub subtype: Option<String>,
+    /// Whether it is a multirange.
+    #[serde(default)]
+    pub multirange: bool,
+    /// How many fields a composite type has.
+    #[serde(default)]
+    pub fields: Option<usize>,
     /// NOT NULL.
     pub not_null: bool,
     /// Has a default, an identity or a generation expression.
@@ -114,6 +135,15 @@ impl ForeignKey {
     }
 }
 
+/// A condition that the server holds every row to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Check {
+    /// The constraint's name.
+    pub name: String,
+    /// The condition as the server writes it.
+    pub text: String,
+}
+
 /// What one policy asks of a table's rows. It serves to choose the values of rows that are made, and never to judge.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Asked {
@@ -144,6 +174,15 @@ pub struct Table {
     pub primary_key: Vec<String>,
     /// The columns of each unique index without predicate or expression, the primary key's among them.
     pub uniques: Vec<Vec<String>>,
+    /// The columns of each exclusion constraint, and of each unique index with a predicate or an expression.
+    #[serde(default)]
+    pub kept_apart: Vec<Vec<String>>,
+    /// CHECK constraints.
+    #[serde(default)]
+    pub checks: Vec<Check>,
+    /// For a partition its bound, for a partitioned table that of one of its partitions, as a condition.
+    #[serde(default)]
+    pub bound: Option<String>,
     /// Foreign keys.
     pub foreign_keys: Vec<ForeignKey>,
     /// What the table's policies ask, and other tables' policies that read it.
@@ -168,6 +207,11 @@ impl Table {
     /// The column of that name.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// Whether some constraint keeps rows with the same value of the column apart, alone or with other columns.
+    pub fn is_unique(&self, name: &str) -> bool {
+        self.uniques.iter().chain(&self.kept_apart).any(|columns| columns.iter().any(|column| column == name))
     }
 
     /// Whether `role` is granted `command` on the table, or on every one of `columns`; on the whole row, or where

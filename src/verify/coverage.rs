@@ -14,6 +14,8 @@ use crate::model::finding::{Finding, Reach};
 use crate::model::report::NotRun;
 use crate::verify::persona::Persona;
 use crate::verify::world::build::Standing;
+use crate::verify::world::fit::files;
+use crate::verify::world::rows::Maker;
 use crate::verify::world::{Setting, Subject, World};
 use futures::future::join_all;
 use std::collections::BTreeMap;
@@ -54,8 +56,14 @@ pub(crate) fn findings(contract: &Contract, catalog: &Catalog) -> Vec<Finding> {
 }
 
 /// What no row of the world shows: another's rows, where there are owners, and those of one's own that are promised.
-pub(crate) fn without_rows(setting: &Setting<'_>, world: &World, standing: &Standing) -> Vec<NotRun> {
-    let mut lacking = Vec::new();
+/// The second list is what no row can show, because the table's own conditions exclude it.
+pub(crate) fn without_rows(
+    setting: &Setting<'_>,
+    maker: &Maker<'_>,
+    world: &World,
+    standing: &Standing,
+) -> (Vec<NotRun>, Vec<NotRun>) {
+    let (mut lacking, mut excluded) = (Vec::new(), Vec::new());
     for (index, subject) in setting.subjects.iter().enumerate() {
         let access = &subject.access;
         if access.ownership == Ownership::None {
@@ -74,15 +82,26 @@ pub(crate) fn without_rows(setting: &Setting<'_>, world: &World, standing: &Stan
                     .iter()
                     .any(|command| setting.contract.promises(access, &persona.actor, RowStanding::Own, *command));
             for (wanted, due) in [(RowStanding::Own, own), (RowStanding::Other, true)] {
-                if due && !there.contains(&wanted) {
-                    let what = format!("{}/{}/{wanted}", access.table, persona.name);
-                    let why = "no row of that standing could be made from the catalogue".to_owned();
+                if !due || there.contains(&wanted) {
+                    continue;
+                }
+                let what = format!("{}/{}/{wanted}", access.table, persona.name);
+                let of = |account: usize| (account == which) == (wanted == RowStanding::Own);
+                let mut accounts = (0..setting.personas.len()).filter(|&account| of(account));
+                if accounts.all(|account| maker.is_excluded(index, account, world)) {
+                    let why = "the table's own conditions let no such row in".to_owned();
+                    excluded.push(NotRun { what, why });
+                } else {
+                    let why = format!(
+                        "no row of that standing could be made from the catalogue; {} can say what makes one, by :uid",
+                        files::path(&subject.table)
+                    );
                     lacking.push(NotRun { what, why });
                 }
             }
         }
     }
-    lacking
+    (lacking, excluded)
 }
 
 /// What the server exposes, where it says so, against what the contract says.
@@ -153,6 +172,9 @@ pub(crate) async fn inactive_row_security(
         became.and(answer)
     }))
     .await;
+    // Nobody else's role stays: what is prepared next reads where only the session's own may.
+    let back = session.batch("ROLLBACK TO SAVEPOINT attempt").await;
+    back.map_err(|error| error.into_failure("the attempts' savepoint is gone"))?;
     // One finding a table: its roles are told of together.
     let mut open: BTreeMap<String, (&Subject, Vec<&str>)> = BTreeMap::new();
     for ((persona, subject), answer) in asked.into_iter().zip(answers) {

@@ -13,6 +13,7 @@ mod old_new;
 mod planned;
 mod rights;
 mod select;
+mod telling;
 mod truncate;
 mod update;
 mod upsert;
@@ -23,14 +24,13 @@ use crate::db::quote::{readable_identifier, table as quote_table};
 use crate::db::sqlstate;
 use crate::model::access::{Command, Contract, OwnerPath, Ownership, Standing};
 use crate::model::attempt::Outcome;
-use crate::model::catalog::{Column, ForeignKey, Table};
+use crate::model::catalog::{Column, Table};
 use crate::model::failure::Failure;
 use crate::model::report::NotRun;
 use crate::verify::persona::Persona;
 use crate::verify::world::insert::{key_condition, key_expression, keys_condition, sql_value};
 use crate::verify::world::rows::{Maker, Values};
-use crate::verify::world::values::value;
-use crate::verify::world::{Row, Sight, World, WorldKind, variations};
+use crate::verify::world::{Row, Sight, World, WorldKind};
 
 use planned::need;
 pub(crate) use planned::{Aim, Control, Given, Need, Plan, Planned, Promise, Route, Tells, Who};
@@ -243,7 +243,9 @@ impl<'a> Scene<'a> {
     pub(crate) fn other_holder(&self) -> Option<usize> {
         let other = |index: &usize| {
             let persona = &self.maker.personas[*index];
-            persona.has_rows && persona.uid != self.persona().uid
+            persona.has_rows
+                && persona.uid != self.persona().uid
+                && (self.paths().is_empty() || self.maker.hold_all(self.subject, *index, 1, self.world).is_some())
         };
         let all = 0..self.maker.personas.len();
         if self.one_each() {
@@ -264,7 +266,7 @@ impl<'a> Scene<'a> {
         let free = |column: &&Column| {
             !column.generated
                 && !column.identity_always
-                && !table.uniques.iter().any(|columns| columns.contains(&column.name))
+                && !table.is_unique(&column.name)
                 && !table.foreign_keys.iter().any(|key| key.columns.contains(&column.name))
                 && !self.paths().iter().any(|path| path.column() == column.name)
         };
@@ -272,56 +274,11 @@ impl<'a> Scene<'a> {
         let granted = |column: &Column| {
             table.grants(&self.persona().actor.role, Command::Update, std::slice::from_ref(&column.name))
         };
-        columns.sort_by_key(|column| (!granted(column), access.columns.contains_key(&column.name)));
-        columns.into_iter().find_map(|column| value(column, 999_001).map(|constant| (column, constant)))
-    }
-
-    /// The values of `column` that a check may ask for, each with a word for ids. None for key columns, whose values
-    /// must differ; for keys of parents one's own parent and another's.
-    pub(crate) fn telling_values(&self, column: &Column) -> Vec<(String, String)> {
-        if self.table().uniques.iter().any(|columns| columns.contains(&column.name)) {
-            return Vec::new();
-        }
-        if let Some(key) = self.table().foreign_keys.iter().find(|key| key.columns.contains(&column.name))
-            && !self.maker.is_account(self.subject, key)
-        {
-            return self.telling_parents(key);
-        }
-        let mut told: Vec<(String, String)> = Vec::new();
-        for value in variations::to_write(self.table(), column, &self.maker.who()) {
-            let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
-            let word: String = value.chars().take(24).map(|c| if plain(c) { c } else { '-' }).collect();
-            let known =
-                told.iter().filter(|(known, _)| *known == word || known.starts_with(&format!("{word}~"))).count();
-            told.push((if known == 0 { word } else { format!("{word}~{}", known + 1) }, value));
-        }
-        told
-    }
-
-    /// The keys of one's own parent row and of another's; none where nobody owns parents, or the key is composite.
-    fn telling_parents(&self, key: &ForeignKey) -> Vec<(String, String)> {
-        let ([target], Some(other)) = (key.target_columns.as_slice(), self.other_holder()) else { return Vec::new() };
-        let parent = self.maker.subjects.iter().position(|subject| subject.access.table == key.target());
-        let Some(parent) = parent.filter(|parent| !self.maker.paths(*parent).is_empty()) else { return Vec::new() };
-        let of = |word: &str, holder: usize| {
-            let row = self.world.row(parent, holder, 1)?;
-            Some((word.to_owned(), row.values.get(target).cloned().flatten()?))
-        };
-        [of("own", self.persona), of("another", other)].into_iter().flatten().collect()
-    }
-
-    /// Values for two or more columns at once that a check may ask for together: those that policies name and
-    /// that `may` be given. Empty where policies name but one.
-    pub(crate) fn telling_rows(&self, may: impl Fn(&Column) -> bool) -> Vec<Values> {
-        let free = |column: &Column| {
-            variations::is_named(self.table(), column)
-                && !self.table().uniques.iter().any(|columns| columns.contains(&column.name))
-                && !self.table().foreign_keys.iter().any(|key| key.columns.contains(&column.name))
-                && may(column)
-        };
-        let mut rows = variations::rows(self.table(), free, &self.maker.who());
-        rows.retain(|row| row.len() > 1);
-        rows
+        // One under conditions last: what they allow may depend on the row.
+        let bound = |column: &Column| self.maker.fit_of(table, &column.name).is_some();
+        columns.sort_by_key(|column| (!granted(column), access.columns.contains_key(&column.name), bound(column)));
+        let constant = |column: &Column| self.maker.constant(table, &column.name, 999_001);
+        columns.into_iter().find_map(|column| constant(column).map(|constant| (column, constant)))
     }
 
     /// `column = constant` for an UPDATE's SET.
@@ -351,6 +308,25 @@ impl<'a> Scene<'a> {
         values
     }
 
+    /// Whether only the row itself shows whose it is: a condition decides.
+    pub(crate) fn is_unsure(&self) -> bool {
+        matches!(self.ownership(), Ownership::Sql(_))
+    }
+
+    /// What the server may refuse to everyone in a row whose columns are set so: a condition that ties them to others,
+    /// or a key that refers to the row.
+    fn refused_to_all(&self, set: &Values) -> Option<&'static str> {
+        let table = self.table();
+        let referred =
+            self.maker.catalog.tables.iter().flat_map(|other| &other.foreign_keys).any(|key| {
+                key.target() == table.name() && key.target_columns.iter().any(|name| set.contains_key(name))
+            });
+        if referred {
+            return Some(sqlstate::FOREIGN_KEY_VIOLATION);
+        }
+        set.keys().any(|name| self.maker.fit_of(table, name).is_some()).then_some(sqlstate::CHECK_VIOLATION)
+    }
+
     /// Adds an attempt; a write is added a second time with RETURNING.
     #[expect(clippy::too_many_arguments, reason = "each is a separate fact of the one attempt")]
     fn add(
@@ -365,7 +341,7 @@ impl<'a> Scene<'a> {
         promise: Promise,
         denial: Outcome,
         control: Option<Control>,
-        impossible: Option<&'static str>,
+        impossible: impl IntoIterator<Item = &'static str>,
     ) {
         let planned = self.planned(standing, command, form, sql, needs, aim, promise, denial, control, impossible);
         if matches!(command, Command::Insert | Command::Update | Command::Delete) {
@@ -415,7 +391,7 @@ impl<'a> Scene<'a> {
         promise: Promise,
         denial: Outcome,
         control: Option<Control>,
-        impossible: Option<&'static str>,
+        impossible: impl IntoIterator<Item = &'static str>,
     ) -> Planned {
         let draft = self.draft(standing, command, form, sql);
         Planned { needs, aim, promise, denial, control, impossible: impossible.into_iter().collect(), ..draft }

@@ -90,6 +90,27 @@ pub fn cast(contract: &Contract, catalog: &Catalog) -> Vec<Persona> {
     personas
 }
 
+/// The account that tries first, as policies may name it, by its id and its address; and the id of the one whose rows
+/// are another's.
+pub(crate) fn named(personas: &[Persona]) -> Vec<String> {
+    let who = personas.iter().find(|persona| persona.knocks() && persona.has_rows);
+    let other = personas.iter().find(|persona| !persona.tries && persona.has_rows);
+    let ids =
+        [who.and_then(|who| who.uid.clone()), who.and_then(Persona::email), other.and_then(|other| other.uid.clone())];
+    ids.into_iter().flatten().collect()
+}
+
+/// How many accounts are held ready for tables whose conditions let only some accounts have rows.
+const SPARES: usize = 24;
+
+/// Accounts like the one that only owns, for tables whose conditions keep that one out: partitions by the owner's hash.
+pub(crate) fn spares(contract: &Contract, catalog: &Catalog, personas: &[Persona]) -> Vec<Persona> {
+    let owner = personas.iter().find(|persona| persona.has_rows && !persona.tries);
+    let Some(actor) = owner.and_then(|owner| contract.actor(&owner.actor.name)) else { return Vec::new() };
+    let name = |number: usize| format!("spare-{}-{number}", actor.name);
+    (1..=SPARES).map(|number| persona(&name(number), actor, true, true, false, catalog)).collect()
+}
+
 fn persona(name: &str, actor: &Actor, person: bool, has_rows: bool, tries: bool, catalog: &Catalog) -> Persona {
     let uid = person.then(|| stable_id(&format!("account of {name}")));
     let claims = Value::Object(claims(name, actor, uid.as_deref())).to_string();

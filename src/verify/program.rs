@@ -23,6 +23,8 @@ pub(crate) struct Program {
     pub(crate) fresh: BTreeMap<usize, BTreeSet<String>>,
     /// What was asked for and can't be made.
     pub(crate) not_run: Vec<NotRun>,
+    /// What can't be tried, because no row can show it.
+    pub(crate) not_tried: Vec<NotRun>,
 }
 
 /// The one world that a program is for.
@@ -53,6 +55,7 @@ impl Program {
     pub(crate) fn plan(place: &Place<'_>, options: &Options) -> Result<Self, Failure> {
         let Place { setting, maker, world, standing, .. } = *place;
         let mut plan = Plan::default();
+        let mut not_tried = Vec::new();
         for (subject, &whole) in place.whole.iter().enumerate() {
             for persona in (0..setting.personas.len()).filter(|&index| setting.personas[index].tries) {
                 let scene = Scene {
@@ -70,11 +73,13 @@ impl Program {
             }
         }
         if world.kind == WorldKind::Different {
-            plan.not_run.extend(coverage::without_rows(&setting, world, standing));
+            let (lacking, excluded) = coverage::without_rows(&setting, maker, world, standing);
+            plan.not_run.extend(lacking);
+            not_tried = excluded;
         }
         plan.attempts.retain(|planned| options.wants_attempt(&id(&setting, planned)));
         plan.not_run.retain(|not_run| options.wants(&not_run.what));
-        let mut program = Self { planned: plan.attempts, not_run: plan.not_run, ..Self::default() };
+        let mut program = Self { planned: plan.attempts, not_run: plan.not_run, not_tried, ..Self::default() };
         program.make_trials();
         program.name_fresh_keys(place)?;
         Ok(program)

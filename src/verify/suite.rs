@@ -13,11 +13,12 @@ use crate::model::explanation::Explanation;
 use crate::model::failure::Failure;
 use crate::model::finding::Finding;
 use crate::model::report::{Accepted, Coverage, NotRun, ProbeCount};
+use crate::model::source::SourceFile;
 use crate::verify::coverage::tried;
 use crate::verify::fitness::{fit_to_judge, is_tried, not_tried};
 use crate::verify::form;
 use crate::verify::judge::judge;
-use crate::verify::persona::cast;
+use crate::verify::persona::{self, Persona, cast};
 use crate::verify::probe::site::Site;
 use crate::verify::probe::{self, PROBES, Probe, Probes};
 use crate::verify::program::{self, Place, Program};
@@ -27,7 +28,7 @@ use crate::verify::trial::{self, Observed, Stage};
 use crate::verify::world::build::{self, Reader, Standing, Unmade};
 use crate::verify::world::order::places;
 use crate::verify::world::rows::{self, Maker};
-use crate::verify::world::{Setting, Subject, World, WorldKind};
+use crate::verify::world::{Setting, Subject, World, WorldKind, fit, known};
 use crate::verify::{coverage, findings};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -60,6 +61,8 @@ pub struct Options {
     pub repro: bool,
     /// The day by which the contract's `expires` are judged.
     pub today: time::Date,
+    /// The project's `fixtures/rows/*.sql`: values where a table's conditions defeat making them.
+    pub rows: Vec<SourceFile>,
 }
 
 impl Options {
@@ -140,20 +143,19 @@ pub async fn verify(
     let catalog = catalogue::read_alone(&session, &contract.schemas, &roles).await?;
     fit_to_judge(&catalog, contract)?;
     validate::validate(contract, &catalog)?;
-    let subjects: Vec<Subject> = contract
-        .tables
-        .iter()
-        .filter_map(|access| {
-            let table = catalog.table(&access.table).filter(|table| is_tried(&table.kind))?.clone();
-            Some(Subject { access: access.clone(), table })
-        })
-        .collect();
+    let subjects = subjects(&session, contract, &catalog).await?;
     let places = places(&subjects);
-    let personas = cast(contract, &catalog);
+    let mut personas = cast(contract, &catalog);
+    let spares = persona::spares(contract, &catalog, &personas);
+    let everyone: Vec<Persona> = personas.iter().chain(&spares).cloned().collect();
+    let asked = Setting { contract, catalog: &catalog, subjects: &subjects, personas: &everyone };
+    let fits = fit::ask::fits(&session, &asked, &options.rows).await?;
+    personas.extend(fit::needed(&fits, &subjects, &personas, spares));
     let policies = tried::policies(&session, contract).await?;
     let mut run = Run {
         setting: Setting { contract, catalog: &catalog, subjects: &subjects, personas: &personas },
         places: &places,
+        fits: &fits,
         ground,
         options,
         attempts: Vec::new(),
@@ -203,10 +205,23 @@ pub async fn verify(
     })
 }
 
+/// The tables that are verified, with what is known of whose their rows are.
+async fn subjects(session: &Session, contract: &Contract, catalog: &Catalog) -> Result<Vec<Subject>, Failure> {
+    let mut subjects = Vec::new();
+    for access in &contract.tables {
+        let Some(table) = catalog.table(&access.table).filter(|table| is_tried(&table.kind)) else { continue };
+        let known = known::paths(session, contract, access, table).await?;
+        subjects.push(Subject { access: access.clone(), table: table.clone(), known });
+    }
+    Ok(subjects)
+}
+
 struct Run<'a> {
     setting: Setting<'a>,
     /// Every subject's table, with its index.
     places: &'a BTreeMap<TableName, usize>,
+    /// Values that meet the tables' conditions.
+    fits: &'a fit::Fits,
     ground: Ground,
     options: &'a Options,
     attempts: Vec<Attempt>,
@@ -258,7 +273,7 @@ impl Run<'_> {
         Self: 'm,
     {
         let Setting { catalog, subjects, personas, .. } = self.setting;
-        Maker { kind, catalog, subjects, places: self.places, personas, refused }
+        Maker { kind, catalog, subjects, places: self.places, personas, fits: self.fits, refused }
     }
 
     /// Makes one world's attempts; or gives the row, by subject and number, that was there for its values' sake and
@@ -307,6 +322,7 @@ impl Run<'_> {
                 };
                 let mut planned = Program::plan(&place, self.options)?;
                 self.not_run.append(&mut planned.not_run);
+                self.probes.not_tried.append(&mut planned.not_tried);
                 program = Some(planned);
                 first = Some((standing.clone(), whole.clone()));
             }

@@ -2,14 +2,19 @@
 
 pub(crate) mod build;
 mod constants;
+pub(crate) mod fit;
+mod fitted;
 pub(crate) mod insert;
+pub(crate) mod known;
 pub(crate) mod order;
+mod pattern;
+mod references;
 pub(crate) mod rows;
 pub(crate) mod values;
 pub(crate) mod variations;
 mod varied;
 
-use crate::model::access::{Contract, Standing, TableAccess};
+use crate::model::access::{Contract, OwnerPath, Ownership, Standing, TableAccess};
 use crate::model::catalog::{Catalog, Table};
 use crate::verify::persona::Persona;
 use std::collections::BTreeMap;
@@ -41,6 +46,19 @@ impl WorldKind {
 pub(crate) struct Subject {
     pub(crate) access: TableAccess,
     pub(crate) table: Table,
+    /// Where a condition says whose a row is: the columns by which a row can be made somebody's, as far as that is known.
+    pub(crate) known: Vec<OwnerPath>,
+}
+
+impl Subject {
+    /// The columns by which a row is made somebody's.
+    pub(crate) fn paths(&self) -> &[OwnerPath] {
+        match &self.access.ownership {
+            Ownership::All(paths) | Ownership::Any(paths) => paths,
+            Ownership::Sql(_) => &self.known,
+            Ownership::None => &[],
+        }
+    }
 }
 
 /// What all worlds of a run share.

@@ -11,6 +11,17 @@ with recursive reached(oid) as (
     from reached
     join pg_constraint k on k.conrelid = reached.oid and k.contype = 'f'
 ),
+-- Every type with what its domains are over, however deep: the type below, its modifier, and the domains on the way.
+domains(oid, base, typmod, not_null, way) as (
+    select t.oid, t.oid, -1, false, '{}'::oid[] from pg_type t
+  union all
+    select d.oid, t.typbasetype, greatest(d.typmod, t.typtypmod), d.not_null or t.typnotnull, d.way || t.oid
+    from domains d
+    join pg_type t on t.oid = d.base and t.typtype = 'd'
+),
+plain as (
+    select distinct on (oid) * from domains order by oid, cardinality(way) desc
+),
 asked as (
     select oid, rolname from pg_roles where rolname = any ($2)
 ),
@@ -64,12 +75,34 @@ select coalesce(json_agg(json_build_object(
             'name', a.attname,
             'type_name', format_type(a.atttypid, a.atttypmod),
             'base_type', b.typname,
-            'is_array', t.typcategory = 'A',
+            'is_array', w.typcategory = 'A',
+            'cast_type', format_type(b.oid, -1) || case when w.typcategory = 'A' then '[]' else '' end,
+            'checks', coalesce((
+                select json_agg(pg_get_expr(k.conbin, 0) order by k.oid) from pg_constraint k where k.contypid = any (whole.way) and k.contype = 'c'
+            ), '[]'::json),
+            'element_checks', coalesce((
+                select json_agg(pg_get_expr(k.conbin, 0) order by k.oid)
+                from pg_constraint k
+                where w.typcategory = 'A' and k.contypid = any (part.way) and k.contype = 'c'
+            ), '[]'::json),
+            'subtype', (
+                select s.typname from pg_range r join pg_type s on s.oid = r.rngsubtype where b.oid in (r.rngtypid, r.rngmultitypid)
+            ),
+            'multirange', b.typtype = 'm',
+            'fields', case when b.typtype = 'c' then (
+                select count(*) from pg_attribute f where f.attrelid = b.typrelid and f.attnum > 0 and not f.attisdropped
+            ) end,
             'enum_labels', coalesce((
                 select json_agg(e.enumlabel order by e.enumsortorder) from pg_enum e where e.enumtypid = b.oid
             ), '[]'::json),
-            'max_length', case when a.atttypmod > 4 and b.typname in ('varchar', 'bpchar') then a.atttypmod - 4 end,
-            'not_null', a.attnotnull or t.typnotnull,
+            'max_length', case
+                when m.typmod > 4 and b.typname in ('varchar', 'bpchar') then m.typmod - 4
+                when m.typmod > 0 and b.typname in ('bit', 'varbit') then m.typmod
+            end,
+            'digits', case
+                when m.typmod > 4 and b.typname = 'numeric' then greatest(((m.typmod - 4) >> 16 & 65535) - ((m.typmod - 4) & 2047), 0)
+            end,
+            'not_null', a.attnotnull or whole.not_null,
             'has_default', a.atthasdef or a.attidentity <> '',
             'generated', a.attgenerated <> '',
             'identity_always', a.attidentity = 'a',
@@ -84,12 +117,12 @@ select coalesce(json_agg(json_build_object(
             ) end
         ) order by a.attnum), '[]'::json)
         from pg_attribute a
-        join pg_type t on t.oid = a.atttypid
-        -- a domain's base type, or an array's element: one step is enough for both
-        join pg_type b on b.oid = case
-            when t.typtype = 'd' then t.typbasetype
-            when t.typcategory = 'A' and t.typelem <> 0 then t.typelem
-            else t.oid end
+        -- the type below the column's domains; where that is an array, the one below its elements' domains
+        join plain whole on whole.oid = a.atttypid
+        join pg_type w on w.oid = whole.base
+        join plain part on part.oid = case when w.typcategory = 'A' then w.typelem else w.oid end
+        join pg_type b on b.oid = part.base
+        cross join lateral (select greatest(a.atttypmod, whole.typmod, part.typmod) as typmod) m
         where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     ),
     'primary_key', coalesce((
@@ -109,6 +142,35 @@ select coalesce(json_agg(json_build_object(
             group by i.indexrelid
         ) u
     ), '[]'::json),
+    -- the columns of exclusion constraints, and of unique indexes with a predicate or an expression
+    'kept_apart', coalesce((
+        select json_agg(u.columns)
+        from (
+            select json_agg(distinct a.attname) as columns
+            from pg_index i
+            left join pg_constraint k on k.conindid = i.indexrelid and k.conrelid = c.oid and k.contype = 'x'
+            join pg_depend d on d.refclassid = 'pg_class'::regclass and d.refobjid = c.oid
+                and ((d.classid = 'pg_class'::regclass and d.objid = i.indexrelid)
+                    or (d.classid = 'pg_constraint'::regclass and d.objid = k.oid))
+            join pg_attribute a on a.attrelid = c.oid and a.attnum = d.refobjsubid and a.attnum > 0
+            where i.indrelid = c.oid
+              and (i.indisexclusion or (i.indisunique and (i.indpred is not null or i.indexprs is not null)))
+            group by i.indexrelid
+        ) u
+    ), '[]'::json),
+    'checks', coalesce((
+        select json_agg(json_build_object('name', k.conname, 'text', pg_get_expr(k.conbin, c.oid)) order by k.conname)
+        from pg_constraint k
+        where k.conrelid = c.oid and k.contype = 'c' and coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true)
+    ), '[]'::json),
+    -- what a row must be for the partition, or for one of the partitions
+    'bound', case
+        when c.relkind = 'p' then (
+            select case when count(*) = count(leaf.text) then string_agg('(' || leaf.text || ')', ' or ') end
+            from (select pg_get_partition_constraintdef(p.relid) as text from pg_partition_tree(c.oid) p where p.isleaf) leaf
+        )
+        when c.relispartition then pg_get_partition_constraintdef(c.oid)
+    end,
     'foreign_keys', coalesce((
         select json_agg(json_build_object(
             'name', k.conname,

@@ -9,7 +9,7 @@ use crate::model::catalog::Column;
 use crate::model::failure::Failure;
 use crate::verify::world::insert::{insert as insert_row, key_expression};
 use crate::verify::world::rows::Values;
-use crate::verify::world::values::{unique_value, value};
+use crate::verify::world::values::unique_value;
 use crate::verify::world::{Row, WorldKind};
 
 /// The types that can hold an account's id.
@@ -79,14 +79,19 @@ fn classes(scene: &Scene<'_>, column: &Column, rule: &ColumnRule) -> Vec<Class> 
 
 /// A value like any other: one that a row of another's holds, so that the table's constraints take it.
 fn constant(scene: &Scene<'_>, column: &Column, refers: bool) -> Option<String> {
-    if scene.table().uniques.iter().any(|columns| columns.contains(&column.name)) {
-        return if refers { None } else { unique_value(column, "given", 999_005) };
+    let made = |unique: bool| match scene.maker.fit_of(scene.table(), &column.name) {
+        _ if refers => None,
+        None if unique => unique_value(column, "given", 999_005),
+        _ => scene.maker.constant(scene.table(), &column.name, 999_005),
+    };
+    if scene.table().is_unique(&column.name) {
+        return made(true);
     }
     let sight = &scene.sights[scene.persona];
     let rows = scene.world.rows.iter().zip(scene.keys).filter(|(row, _)| row.subject == scene.subject);
     let others = rows.filter(|(_, key)| sight.get(*key).is_some_and(|seen| seen.standing != Standing::Own));
     let held = others.filter_map(|(row, _)| row.values.get(&column.name).cloned().flatten()).next();
-    held.or_else(|| if refers { None } else { value(column, 999_005) })
+    held.or_else(|| made(false))
 }
 
 /// A new row of one's own, or of nobody's, with the value.

@@ -2,7 +2,7 @@
 
 use super::{Aim, Need, Plan, Promise, Scene, Who, need};
 use crate::db::sqlstate;
-use crate::model::access::{Command, OwnerPath, Ownership, Standing};
+use crate::model::access::{Command, OwnerPath, Standing};
 use crate::model::attempt::Outcome;
 use crate::model::catalog::Column;
 use crate::model::failure::Failure;
@@ -11,11 +11,11 @@ use crate::verify::world::insert::insert;
 use crate::verify::world::rows::{ROWS_EACH, Values};
 
 pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
-    if matches!(scene.ownership(), Ownership::None | Ownership::Sql(_)) {
+    if scene.paths().is_empty() {
         // Without paths nothing says whose a new row would be; the rows' standing is read afterwards.
         return add(scene, plan, Standing::Any, "plain", &Values::new(), Who::Privileged(scene.persona), None);
     }
-    let own = hold(scene, |_| Some(scene.persona)).filter(|_| has_parents(scene));
+    let own = own(scene)?;
     if scene.persona().uid.is_some()
         && let Some(own) = &own
     {
@@ -46,14 +46,39 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
     omitted(scene, plan)
 }
 
+/// What makes a new row one's own, where there is all that it must refer to.
+pub(super) fn own(scene: &Scene<'_>) -> Result<Option<Values>, Failure> {
+    match hold(scene, |_| Some(scene.persona)) {
+        Some(own) if has_parents(scene) && has_references(scene, &own)? => Ok(Some(own)),
+        _ => Ok(None),
+    }
+}
+
 /// Whether the persona has a row in every owned table that its own new row must refer to.
-pub(super) fn has_parents(scene: &Scene<'_>) -> bool {
+fn has_parents(scene: &Scene<'_>) -> bool {
     let must = |name: &String| scene.table().column(name).is_some_and(|column| column.not_null);
     scene.table().foreign_keys.iter().filter(|key| key.columns.iter().all(must)).all(|key| {
         scene.maker.places.get(&key.target()).is_none_or(|&parent| {
             scene.maker.paths(parent).is_empty() || scene.world.row(parent, scene.persona, 1).is_some()
         })
     })
+}
+
+/// Whether the persona's new row refers to rows of its own where it refers at all: conditions may ask for a reference
+/// that could else be NULL.
+fn has_references(scene: &Scene<'_>, own: &Values) -> Result<bool, Failure> {
+    let free = |name: &String| scene.maker.fit_of(scene.table(), name).is_none();
+    if scene.table().foreign_keys.iter().all(|key| key.columns.iter().all(free)) {
+        return Ok(true);
+    }
+    let values = scene.maker.fresh(scene.subject, Some(scene.persona), own.clone(), "plain", scene.world)?;
+    Ok(scene.table().foreign_keys.iter().all(|key| {
+        let refers = key.columns.iter().all(|name| values.get(name).is_some_and(Option::is_some));
+        !refers
+            || scene.maker.places.get(&key.target()).is_none_or(|&parent| {
+                scene.maker.paths(parent).is_empty() || scene.world.row(parent, scene.persona, 1).is_some()
+            })
+    }))
 }
 
 /// What makes a row belong to `holder(path)` by each path, hanging on different parents so that no pair repeats.
@@ -73,11 +98,15 @@ pub(crate) fn hold(scene: &Scene<'_>, holder: impl Fn(usize) -> Option<usize>) -
                 .of(scene.subject)
                 .any(|row| hold.iter().all(|(name, value)| row.values.get(name) == Some(value)))
     };
-    let first = on(0)?;
-    if !repeats(&first) {
-        return Some(first);
-    }
-    (1..ROWS_EACH).filter_map(on).find(|hold| !repeats(hold)).or(Some(first))
+    let goes = |hold: &Values| scene.maker.goes(scene.subject, hold);
+    let all = || (0..ROWS_EACH).filter_map(on).filter(goes);
+    let hold = all().find(|hold| !repeats(hold)).or_else(|| all().next());
+    hold.or_else(|| {
+        // The conditions let it be one account's by one path only.
+        let only = holder(0)?;
+        let same = (1..paths.len()).all(|index| holder(index) == Some(only));
+        if same { scene.maker.hold_by_one(scene.subject, only, 0, scene.world) } else { None }
+    })
 }
 
 /// Another's row, referring to what is the other's; and, where that makes a difference, to what is one's own: a check
@@ -88,7 +117,7 @@ fn others(scene: &Scene<'_>, plan: &mut Plan, other: usize, foreign: &Values) ->
         Ok(scene.client_values(values, foreign))
     };
     let (theirs, mixed) = (row(other)?, row(scene.persona)?);
-    let promise = scene.promise(Standing::Other, &[Command::Insert]);
+    let promise = promise_of(scene, Standing::Other);
     if mixed != theirs {
         let by = Who::Privileged(scene.persona);
         push(scene, plan, Standing::Other, "plain-on-own", &mixed, promise, by, None);
@@ -114,14 +143,15 @@ fn labelled(scene: &Scene<'_>, plan: &mut Plan, other: usize, foreign: &Values) 
             }
             let form = format!("plain-{}-{word}", column.name);
             let mut values = row.clone();
-            values.insert(column.name.clone(), Some(value));
+            let wanted = Values::from([(column.name.clone(), Some(value))]);
+            values.extend(scene.maker.with_values(scene.subject, foreign, wanted));
             offer(scene, plan, &form, &values, other);
         }
     }
     let may = |column: &Column| !foreign.contains_key(&column.name) && row.contains_key(&column.name);
     for (index, varied) in scene.telling_rows(may).into_iter().enumerate() {
         let mut values = row.clone();
-        values.extend(varied);
+        values.extend(scene.maker.with_values(scene.subject, foreign, varied));
         offer(scene, plan, &format!("plain-varied-{}", index + 1), &values, other);
     }
     Ok(())
@@ -129,7 +159,7 @@ fn labelled(scene: &Scene<'_>, plan: &mut Plan, other: usize, foreign: &Values) 
 
 /// Another's row with values that a constraint may refuse to everyone.
 fn offer(scene: &Scene<'_>, plan: &mut Plan, form: &str, values: &Values, other: usize) {
-    let promise = scene.promise(Standing::Other, &[Command::Insert]);
+    let promise = promise_of(scene, Standing::Other);
     let impossible = Some(sqlstate::CHECK_VIOLATION);
     push(scene, plan, Standing::Other, form, values, promise, control_of(scene, other), impossible);
 }
@@ -140,7 +170,7 @@ fn control_of(scene: &Scene<'_>, holder: usize) -> Who {
     let actor = &scene.maker.personas[holder].actor;
     // What a rule lets only the writer set stays the writer's.
     let bound = access.columns.values().any(|rule| rule.client_may_set.iter().any(|text| text == ":uid"));
-    if !bound && scene.contract.promises(access, actor, Standing::Own, Command::Insert) {
+    if !bound && !scene.is_unsure() && scene.contract.promises(access, actor, Standing::Own, Command::Insert) {
         Who::Persona(holder)
     } else {
         Who::Privileged(scene.persona)
@@ -195,6 +225,15 @@ fn omitted(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Between owners, and where a condition decides, the row itself shows whose it is.
+pub(super) fn promise_of(scene: &Scene<'_>, standing: Standing) -> Promise {
+    if standing == Standing::Mixed || scene.is_unsure() {
+        Promise::ByControl
+    } else {
+        scene.promise(standing, &[Command::Insert])
+    }
+}
+
 fn add(
     scene: &Scene<'_>,
     plan: &mut Plan,
@@ -206,12 +245,7 @@ fn add(
 ) -> Result<(), Failure> {
     let values = scene.maker.fresh(scene.subject, Some(scene.persona), hold.clone(), form, scene.world)?;
     let values = scene.client_values(values, hold);
-    // Between owners, and where a condition decides, the row itself shows whose it is.
-    let promise = if standing == Standing::Mixed || matches!(scene.ownership(), Ownership::Sql(_)) {
-        Promise::ByControl
-    } else {
-        scene.promise(standing, &[Command::Insert])
-    };
+    let promise = promise_of(scene, standing);
     // A row that the server refuses to everyone cannot be promised to anyone.
     let promise = if impossible.is_some() { Promise::No } else { promise };
     push(scene, plan, standing, form, &values, promise, control, impossible);

@@ -1,10 +1,10 @@
 //! INSERT from a query and of several rows at once: a row of one's own for another's that is seen, or deleted for it; and
 //! another's row beside one's own.
 
-use super::insert::{has_parents, hold};
+use super::insert::{hold, own};
 use super::{Aim, Plan, Planned, Promise, Scene, Tells, Who, need};
 use crate::db::sqlstate;
-use crate::model::access::{Command, Ownership, Standing};
+use crate::model::access::{Command, Standing};
 use crate::model::attempt::Outcome;
 use crate::model::failure::Failure;
 use crate::verify::world::Row;
@@ -14,7 +14,7 @@ use crate::verify::world::rows::Values;
 pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
     // Where an account can have but one row no second one can be made from it; where a condition decides, nothing says
     // whose a new row would be.
-    if scene.one_each() || matches!(scene.ownership(), Ownership::Sql(_)) {
+    if scene.one_each() || scene.is_unsure() {
         return Ok(());
     }
     for (standing, rows) in scene.standings() {
@@ -25,25 +25,26 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
 
 /// What hangs a new row on what is one's own, and how it then stands to oneself; for who owns nothing, on what `row`
 /// hangs.
-fn name_of_own(scene: &Scene<'_>, standing: Standing, row: &Row) -> Option<(Standing, Values)> {
+fn name_of_own(scene: &Scene<'_>, standing: Standing, row: &Row) -> Result<Option<(Standing, Values)>, Failure> {
     if scene.paths().is_empty() {
-        return Some((standing, Values::new()));
+        return Ok(Some((standing, Values::new())));
     }
-    let own = scene.persona().uid.as_ref().and_then(|_| hold(scene, |_| Some(scene.persona)));
-    if let Some(own) = own.filter(|_| has_parents(scene)) {
-        return Some((Standing::Own, own));
+    if scene.persona().uid.is_some()
+        && let Some(own) = own(scene)?
+    {
+        return Ok(Some((Standing::Own, own)));
     }
     let column = |name: &str| (name.to_owned(), row.values.get(name).cloned().flatten());
     let theirs: Values = scene.paths().iter().map(|path| column(path.column())).collect();
     // A second row on the same is refused to everyone.
     let taken = scene.table().uniques.iter().any(|unique| unique.iter().all(|name| theirs.contains_key(name)));
-    (!taken).then_some((standing, theirs))
+    Ok((!taken).then_some((standing, theirs)))
 }
 
 /// A row made for an existing one: it goes in only if that one is seen, and, moved, deleted.
 fn from_row(scene: &Scene<'_>, plan: &mut Plan, standing: Standing, (row, key): (&Row, &str)) -> Result<(), Failure> {
     let Some(condition) = scene.where_key((row, key)) else { return Ok(()) };
-    let Some((becomes, hold)) = name_of_own(scene, standing, row) else { return Ok(()) };
+    let Some((becomes, hold)) = name_of_own(scene, standing, row)? else { return Ok(()) };
     let values = scene.maker.fresh(scene.subject, Some(scene.persona), hold.clone(), "copied", scene.world)?;
     let values = scene.client_values(values, &hold);
     // Fresh values: what another row holds, an index may keep from being held twice.
@@ -92,11 +93,11 @@ fn from_row(scene: &Scene<'_>, plan: &mut Plan, standing: Standing, (row, key): 
 
 /// One's own row and another's in one statement: neither goes in.
 fn together(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
-    if scene.persona().uid.is_none() || scene.paths().is_empty() || !has_parents(scene) {
+    if scene.persona().uid.is_none() || scene.paths().is_empty() {
         return Ok(());
     }
     let Some(other) = scene.other_holder() else { return Ok(()) };
-    let (Some(own), Some(foreign)) = (hold(scene, |_| Some(scene.persona)), hold(scene, |_| Some(other))) else {
+    let (Some(own), Some(foreign)) = (own(scene)?, hold(scene, |_| Some(other))) else {
         return Ok(());
     };
     let row = |holder: usize, hold: Values, name: &str| -> Result<Values, Failure> {

@@ -1,10 +1,10 @@
 //! MERGE: rows matched by key, changed and deleted; a row proposed under a key that is taken; new rows; and what no
 //! source row matches.
 
-use super::insert::{has_parents, hold};
+use super::insert::{hold, own, promise_of};
 use super::{Aim, Control, Need, Plan, Planned, Promise, Scene, Who, need, update, upsert};
 use crate::db::sqlstate;
-use crate::model::access::{Command, Ownership, Standing};
+use crate::model::access::{Command, Standing};
 use crate::model::attempt::Outcome;
 use crate::model::failure::Failure;
 use crate::verify::world::Row;
@@ -106,10 +106,9 @@ fn new_rows(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
         let values = scene.maker.fresh(scene.subject, Some(holder), hold.clone(), "merged", scene.world)?;
         let values = scene.client_values(values, hold);
         let clause = format!("WHEN NOT MATCHED THEN INSERT{}", row_clause(scene.table(), &values));
-        let by_control = matches!(scene.ownership(), Ownership::Sql(_));
         let planned = Planned {
             needs: vec![need(Command::Insert, &values.keys().cloned().collect::<Vec<_>>())],
-            promise: if by_control { Promise::ByControl } else { scene.promise(standing, &[Command::Insert]) },
+            promise: promise_of(scene, standing),
             denial: scene.denial(&[Command::Insert], Outcome::RefusedPolicy),
             ..scene.draft(standing, Command::Insert, "merge", merge(scene, "false", &clause))
         };
@@ -121,8 +120,7 @@ fn new_rows(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
     }
     if scene.persona().uid.is_some()
         && scene.taken().is_none()
-        && has_parents(scene)
-        && let Some(own) = hold(scene, |_| Some(scene.persona))
+        && let Some(own) = own(scene)?
     {
         add(Standing::Own, scene.persona, &own)?;
     }

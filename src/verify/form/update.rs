@@ -54,6 +54,7 @@ fn same_again(scene: &Scene<'_>, plan: &mut Plan, standing: Standing, rows: &[(&
 /// One's own row to another account, to another's parent, and to nobody.
 fn moves(scene: &Scene<'_>, plan: &mut Plan, rows: &[(&Row, &str)]) {
     let privileged = Who::Privileged(scene.persona);
+    let by_any = matches!(scene.ownership(), Ownership::Any(_)) || (scene.is_unsure() && scene.paths().len() > 1);
     for (index, path) in scene.paths().iter().enumerate() {
         let suffix = if scene.paths().len() > 1 { format!("-{}", path.column()) } else { String::new() };
         let verb = if matches!(path, OwnerPath::Column(_)) { "transfer" } else { "reparent" };
@@ -65,14 +66,14 @@ fn moves(scene: &Scene<'_>, plan: &mut Plan, rows: &[(&Row, &str)]) {
             // Without WHERE the SELECT policy is not asked, which else hides that the check lets the row go.
             // Where any path makes a row one's own, some rows stay so and others do not: one statement for all shows
             // nothing.
-            if !matches!(scene.ownership(), Ownership::Any(_)) {
+            if !by_any {
                 let bare = format!("{verb}-bare{suffix}");
                 assign(scene, plan, Standing::Own, &bare, &hold, None, rows, privileged, None);
                 labelled(scene, plan, Standing::Own, &bare, &hold, rows);
             }
         }
         let refused = scene.table().column(path.column()).is_some_and(|column| column.not_null);
-        let bare = !refused && !matches!(scene.ownership(), Ownership::Any(_));
+        let bare = !refused && !by_any;
         let nobody = Values::from([(path.column().to_owned(), None)]);
         let impossible = refused.then_some(sqlstate::NOT_NULL_VIOLATION);
         assign(
@@ -109,6 +110,7 @@ fn labelled(scene: &Scene<'_>, plan: &mut Plan, standing: Standing, bare: &str, 
             && !scene.paths().iter().any(|path| path.column() == column.name)
     };
     let mut with = |form: String, more: Values| {
+        let more = scene.maker.with_values(scene.subject, hold, more);
         let set: Values = hold.clone().into_iter().chain(more).collect();
         let impossible = Some(sqlstate::CHECK_VIOLATION);
         assign(scene, plan, standing, &form, &set, None, rows, Who::Privileged(scene.persona), impossible);
@@ -132,7 +134,9 @@ fn captures(scene: &Scene<'_>, plan: &mut Plan, standing: Standing, rows: &[(&Ro
         let (by_key, bare) = (format!("capture{suffix}"), format!("capture-bare{suffix}"));
         assign(scene, plan, standing, &by_key, &hold, Some(rows[0]), rows, privileged, scene.taken());
         // Of several rows only the first could be taken, and its key can't be named without being read.
-        if !scene.one_each() {
+        // Where conditions say how two owners go together, one statement for all rows may fail at one of one's own.
+        let tied = scene.paths().len() > 1 && scene.maker.fit_of(scene.table(), path.column()).is_some();
+        if !scene.one_each() && !tied {
             assign(scene, plan, standing, &bare, &hold, None, rows, privileged, scene.taken());
             labelled(scene, plan, standing, &bare, &hold, rows);
         }
@@ -154,7 +158,7 @@ fn assign(
     // Where the owner stands in a composite key, too, the row's parent would have to change hands with it.
     let tied = |key: &ForeignKey| key.columns.len() > 1 && key.columns.iter().any(|name| hold.contains_key(name));
     let tied = scene.table().foreign_keys.iter().any(tied).then_some(sqlstate::FOREIGN_KEY_VIOLATION);
-    let impossible = impossible.or(tied);
+    let impossible: Vec<&'static str> = impossible.into_iter().chain(tied).chain(scene.refused_to_all(hold)).collect();
     let set: Vec<String> = hold.iter().map(|(column, value)| Scene::assignment(column, value.as_deref())).collect();
     let columns: Vec<String> = hold.keys().cloned().collect();
     // Whose the row would be afterwards decides on one's own; a row that is not promised stays out of reach anyway.
@@ -177,7 +181,7 @@ fn statement(
     rows: &[(&Row, &str)],
     promise: Promise,
     control: Who,
-    impossible: Option<&'static str>,
+    impossible: impl IntoIterator<Item = &'static str>,
 ) {
     let mut needs: Vec<Need> = vec![need(Command::Update, columns)];
     let mut sql = format!("UPDATE {} SET {set}", scene.name());

@@ -147,7 +147,8 @@ fn nothing(scene: &Scene<'_>, plan: &mut Plan, standing: Standing, key: &str, up
     let inserts = matches!(standing, Standing::Own | Standing::Any);
     let (insert, aim) = if inserts {
         let mut free = upsert.values.clone();
-        let fresh = scene.maker.fresh(scene.subject, Some(scene.persona), Values::new(), "free key", scene.world)?;
+        let own = own_hold(scene).unwrap_or_default();
+        let fresh = scene.maker.fresh(scene.subject, Some(scene.persona), own, "free key", scene.world)?;
         let names = scene.key_columns();
         free.extend(
             names
@@ -174,6 +175,12 @@ fn nothing(scene: &Scene<'_>, plan: &mut Plan, standing: Standing, key: &str, up
     Ok(())
 }
 
+/// What makes a new row one's own, for who can own any.
+fn own_hold(scene: &Scene<'_>) -> Option<Values> {
+    let owned = matches!(scene.ownership(), Ownership::All(_) | Ownership::Any(_));
+    if owned && scene.persona().uid.is_some() { hold(scene, |_| Some(scene.persona)) } else { None }
+}
+
 /// The proposed row, and how it stands to the actor: one's own, under the key of `row`; for who owns nothing, and where
 /// the key says whose a row is, as `row` itself.
 pub(super) fn proposed(
@@ -193,8 +200,7 @@ fn proposed_under(
     unique: &[String],
     name: &str,
 ) -> Result<Option<(Standing, Values)>, Failure> {
-    let owned = matches!(scene.ownership(), Ownership::All(_) | Ownership::Any(_));
-    let own = if owned && scene.persona().uid.is_some() { hold(scene, |_| Some(scene.persona)) } else { None };
+    let own = own_hold(scene);
     let by_key = scene.paths().iter().any(|path| unique.iter().any(|column| column == path.column()));
     let becomes = if own.is_some() && !by_key { Standing::Own } else { standing };
     let hold = match own {

@@ -95,7 +95,7 @@ impl Bench {
         let before = [("mine", Standing::Own), ("mine too", Standing::Own), ("theirs", Standing::Other)];
         let before = before.into_iter().map(|(key, standing)| (key.to_owned(), seen(standing))).collect();
         let told = BTreeSet::from([Standing::Own, Standing::Other]);
-        Self { contract, subject: Subject { access, table }, persona, planned, before, told }
+        Self { contract, subject: Subject { access, table, known: Vec::new() }, persona, planned, before, told }
     }
 
     fn judge(&self, observed: &Observed, control: Option<&Observed>) -> (Outcome, Verdict) {

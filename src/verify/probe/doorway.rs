@@ -122,8 +122,17 @@ impl<'a> Door<'a> {
             return Ok(None);
         };
         let Some(persona) = site.knockers().next() else { return Ok(None) };
-        let Some((_, values)) = disturb::fresh(site, subject, persona, true, "child")? else { return Ok(None) };
-        Ok(Some(insert_sql(self.table, &values)))
+        if self.own_subject(site).is_some() {
+            // It has rows of its own, of everyone's.
+            return Ok(None);
+        }
+        let Some((hold, values)) = disturb::fresh(site, subject, persona, true, "child")? else { return Ok(None) };
+        Ok(Some(insert_sql(self.table, &site.maker.of_child(self.table, &values, &hold, site.world)?)))
+    }
+
+    /// Itself among the contract's tables.
+    fn own_subject(&self, site: &Site<'_>) -> Option<usize> {
+        site.subjects().iter().position(|subject| subject.access.table == self.table.name())
     }
 
     fn name(&self) -> String {

@@ -109,5 +109,7 @@ where n.nspname not in ('pg_catalog', 'information_schema')
   and n.nspname not like 'pg\_%'
   and p.prokind in ('f', 'p')
   and not exists (
-      select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'
+      select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid
+        -- an extension's, and those that come with a type, such as a range's constructors
+        and (d.deptype = 'e' or (d.deptype = 'i' and d.refclassid = 'pg_type'::regclass))
   )

@@ -16,7 +16,6 @@ use crate::verify::effect::Effect;
 use crate::verify::form::Scene;
 use crate::verify::stray;
 use crate::verify::world::rows::Values;
-use crate::verify::world::values::value;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
@@ -194,11 +193,11 @@ fn plain_columns(scene: &Scene<'_>) -> Vec<(String, String)> {
         .filter(|column| {
             !column.generated
                 && !column.identity_always
-                && !table.uniques.iter().any(|columns| columns.contains(&column.name))
+                && !table.is_unique(&column.name)
                 && !table.foreign_keys.iter().any(|key| key.columns.contains(&column.name))
                 && !scene.paths().iter().any(|path| path.column() == column.name)
         })
-        .filter_map(|column| Some((column.name.clone(), Some(value(column, 999_003)?))))
+        .filter_map(|column| Some((column.name.clone(), Some(scene.maker.constant(table, &column.name, 999_003)?))))
         .collect();
     let values = scene.client_values(values, &Values::new());
     values.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()

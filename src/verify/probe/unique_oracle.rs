@@ -78,9 +78,14 @@ async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
             }
             let what =
                 format!("{} learns whether a hidden row of {table} has a given {name}", site.name(trial.taken.who));
-            let by_rule = matches!(trial.columns.as_deref(), Some([column]) if random.contains(&(table.schema.clone(), table.name.clone(), column.clone())));
+            // Who names the key must guess all of it.
+            let by_rule = trial
+                .columns
+                .iter()
+                .flatten()
+                .any(|column| random.contains(&(table.schema.clone(), table.name.clone(), column.clone())));
             if by_rule {
-                let reason = "by rule: a single-column uuid key with a random default can't be guessed".to_owned();
+                let reason = "by rule: a key with a uuid that has a random default can't be guessed".to_owned();
                 probed.accepted.push(Accepted { id: format!("unique-oracle/{object}"), what, reason });
                 continue;
             }

@@ -1,12 +1,16 @@
 //! Puts a world into the database, and reads with the contract's reference query how its rows stand.
 
+use super::fit::conditions::named_in;
+use super::fit::files;
 use super::insert::{insert, key_expression, keys_condition};
 use super::{Seen, Setting, Sight, Subject, World, parse_standing};
 use crate::contract::reference;
 use crate::db::error::DbError;
 use crate::db::quote::table as quote_table;
 use crate::db::session::{Prepared, Session};
+use crate::db::sqlstate;
 use crate::model::access::{Ownership, Standing as RowStanding};
+use crate::model::catalog::{Column, Table};
 use crate::model::failure::{Failure, FailureKind};
 use futures::future::{join_all, try_join_all};
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,11 +62,12 @@ pub(crate) async fn insert_rows(session: &Session, world: &World, subjects: &[Su
     let results = join_all(statements.iter().map(|sql| session.statement(sql))).await;
     let mut keys = Vec::with_capacity(results.len());
     for (place, (row, result)) in world.rows.iter().zip(results).enumerate() {
-        let table = &subjects[row.subject].access.table;
+        let table = &subjects[row.subject].table;
         let result = result.map_err(|error| Unmade {
             row: (!error.is_connection()).then_some(place),
-            failure: refused(&error, &table.to_string()),
+            failure: refused(&error, table),
         })?;
+        let table = table.name();
         let key = result.keys.into_iter().next().flatten().ok_or_else(|| {
             Failure::new(
                 FailureKind::Inconclusive,
@@ -101,13 +106,32 @@ fn as_made(setting: &Setting<'_>, world: &World, keys: &[String], sights: &[Vec<
     }
 }
 
-fn refused(error: &DbError, table: &str) -> Failure {
+/// The row was not taken: by which constraint, and which file gives one that is.
+fn refused(error: &DbError, table: &Table) -> Failure {
+    let name = table.name();
     let constraint = error.constraint.as_ref().map_or_else(String::new, |name| format!(" (constraint {name})"));
-    error.clone().into_failure(&format!("a row made for {table} was refused{constraint}: nothing was verified")).help(
-        format!(
-            "exempt {table} in policies/access.toml with a reason, if no row for it can be made from the catalogue"
-        ),
-    )
+    let what = format!("a row made for {name} was refused{constraint}: nothing was verified");
+    // Data that do not fit, a constraint, or a trigger's refusal.
+    if !error.code.starts_with("22") && !error.code.starts_with("23") && error.code != sqlstate::RAISE_EXCEPTION {
+        return error
+            .clone()
+            .into_failure(&what)
+            .help(format!("exempt {name} in policies/access.toml with a reason, if no row of it can be made"));
+    }
+    let check = table.checks.iter().find(|check| Some(&check.name) == error.constraint.as_ref());
+    let text = check.map(|check| check.text.as_str()).or(table.bound.as_deref());
+    let about: BTreeSet<String> = match text {
+        Some(text) => named_in(text, table),
+        // Of anything else, what must be given.
+        None => table.columns.iter().filter(|column| column.not_null).map(|column| column.name.clone()).collect(),
+    };
+    let made = |column: &&Column| {
+        let refers = table.foreign_keys.iter().any(|key| key.columns.contains(&column.name));
+        about.contains(&column.name) && !column.generated && !refers && !table.primary_key.contains(&column.name)
+    };
+    let columns: Vec<&Column> = table.columns.iter().filter(made).collect();
+    let condition = check.map(|check| (check.name.as_str(), check.text.as_str()));
+    files::missing(table, what, &columns, condition).note(error.to_string())
 }
 
 /// The statement that reads a table back: locator, standing and key of each row; the standing is left out for rows

@@ -82,7 +82,7 @@ pub(crate) fn mentioned(sql: &str) -> Mentioned {
 }
 
 /// The length and the content of what `quote` encloses at the beginning of `text`.
-fn quoted(text: &str, quote: char) -> (usize, String) {
+pub(crate) fn quoted(text: &str, quote: char) -> (usize, String) {
     let mut content = String::new();
     let mut chars = text.char_indices().skip(1).peekable();
     while let Some((at, c)) = chars.next() {

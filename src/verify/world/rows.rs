@@ -1,17 +1,21 @@
 //! Plans a world's rows: who owns what, which parents rows hang on, and a value for every other column.
 
-use super::insert::{insert, key_columns};
+use super::fit::{Fits, files};
+use super::insert::key_columns;
 use super::order::in_order;
 use super::values::{unique_value, value};
 use super::{Row, Subject, World, WorldKind};
 use crate::model::access::{OwnerPath, Ownership, TableName};
-use crate::model::catalog::{Catalog, Column, ForeignKey, Table};
-use crate::model::failure::{Failure, FailureKind};
+use crate::model::catalog::{Catalog, Column, Table};
+use crate::model::failure::Failure;
 use crate::verify::persona::Persona;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many rows each account has in each table, where it can: one with every value, one with NULLs, one as a spare parent.
 pub(crate) const ROWS_EACH: usize = 3;
+
+/// Numbers from here on are those of rows that the world does not have.
+pub(super) const FRESH: usize = 1_000_000;
 
 /// Column -> value; `None` is NULL.
 pub(crate) type Values = BTreeMap<String, Option<String>>;
@@ -25,6 +29,8 @@ pub(crate) struct Maker<'a> {
     /// Every subject's table, with its index.
     pub(crate) places: &'a BTreeMap<TableName, usize>,
     pub(crate) personas: &'a [Persona],
+    /// Values that meet the tables' conditions.
+    pub(crate) fits: &'a Fits,
     /// Rows that exist for their values' sake and whose values the database did not take, as subject and number: they
     /// have ordinary ones.
     pub(crate) refused: &'a BTreeSet<(usize, usize)>,
@@ -45,7 +51,7 @@ pub(crate) fn plan(maker: &Maker<'_>) -> Result<World, Failure> {
     for subject in in_order(maker.subjects) {
         maker.support_accounts(subject, &mut world, &mut supported)?;
         for (holder, number, parents) in maker.wanted(subject, &world) {
-            let name = format!("{:?} row {number} of {holder:?} on {parents:?}", maker.kind);
+            let name = format!("{:?} row {number} of {holder:?} on {parents:?} in {subject}", maker.kind);
             let ordinal = world.rows.len() + 1;
             let row_holder = if number == 0 { None } else { holder };
             let values = maker.row(subject, row_holder, number, parents, &name, ordinal, &world, &mut supported)?;
@@ -62,8 +68,25 @@ fn tells(column: &Column) -> bool {
     column.enum_labels.is_empty() && column.max_length.is_none() && wide.contains(&column.base_type.as_str())
 }
 
+/// Whether there are but a few values of the column's type.
+pub(super) fn is_narrow(column: &Column) -> bool {
+    !column.enum_labels.is_empty() || column.base_type == "bool"
+}
+
 /// The values of one owner path's column (and of the rest of a composite key): what a row hangs on.
 pub(crate) type Hold = Values;
+
+/// The row that values are chosen for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) table: &'a Table,
+    /// `None` for a table outside the contract.
+    pub(super) subject: Option<usize>,
+    pub(super) holder: Option<usize>,
+    pub(super) number: usize,
+    pub(super) name: &'a str,
+    pub(super) ordinal: usize,
+}
 
 impl Maker<'_> {
     pub(crate) fn table(&self, subject: usize) -> &Table {
@@ -77,10 +100,7 @@ impl Maker<'_> {
 
     /// The owner paths of a subject.
     pub(crate) fn paths(&self, subject: usize) -> &[OwnerPath] {
-        match &self.subjects[subject].access.ownership {
-            Ownership::All(paths) | Ownership::Any(paths) => paths,
-            Ownership::None | Ownership::Sql(_) => &[],
-        }
+        self.subjects[subject].paths()
     }
 
     /// What makes a row `holder`'s by `path`, hanging on its `number`th parent row (or another of its, where there are
@@ -100,6 +120,12 @@ impl Maker<'_> {
             }
             OwnerPath::Parent { parent, .. } => {
                 let parent_subject = self.subject_of(parent)?;
+                if self.subjects[parent_subject].access.ownership == Ownership::None {
+                    // Of rows that are nobody's each account has its own, and members of them say so elsewhere.
+                    let nth = holder * ROWS_EACH + number;
+                    let row = world.of(parent_subject).find(|row| row.number == nth)?;
+                    return Some(self.hang_on(path, subject, row));
+                }
                 let row = world.row(parent_subject, holder, number).or_else(|| world.row(parent_subject, holder, 1))?;
                 Some(self.hang_on(path, subject, row))
             }
@@ -196,11 +222,8 @@ impl Maker<'_> {
                 if number == ROWS_EACH && crossed.contains(&holder) {
                     continue;
                 }
-                let holds: Option<Vec<Hold>> =
-                    paths.iter().map(|path| self.hold(path, subject, holder, number, world)).collect();
-                if let Some(holds) = holds {
-                    wanted.push((Some(holder), number, holds.into_iter().flatten().collect()));
-                }
+                let hold = self.hold_all(subject, holder, number, world);
+                wanted.extend(hold.map(|hold| (Some(holder), number, hold)));
             }
         }
         if let [first, second] = crossed.as_slice() {
@@ -215,11 +238,13 @@ impl Maker<'_> {
                             self.hold(path, subject, if index == odd { left } else { right }, ROWS_EACH, world)
                         })
                         .collect();
-                    wanted.extend(holds.map(|holds| (None, 0, holds.into_iter().flatten().collect())));
+                    let hold = holds.map(|holds| holds.into_iter().flatten().collect());
+                    wanted.extend(hold.filter(|hold| self.goes(subject, hold)).map(|hold| (None, 0, hold)));
                 }
             }
         }
-        wanted.extend(self.orphans(subject, world).into_iter().map(|hold| (None, 0, hold)));
+        let orphans = self.orphans(subject, world).into_iter().filter(|hold| self.goes(subject, hold));
+        wanted.extend(orphans.map(|hold| (None, 0, hold)));
         wanted
     }
 
@@ -290,8 +315,9 @@ impl Maker<'_> {
     ) -> Result<(Values, Vec<String>), Failure> {
         let table = self.table(subject);
         let mut values = hold;
-        let mut support = Vec::new();
         let varied = self.varied(subject, number, world);
+        let asked = Asked { table, subject: Some(subject), holder, number, name, ordinal };
+        let mut referred = Vec::new();
         for key in &table.foreign_keys {
             if key.columns.iter().all(|column| varied.contains_key(column)) {
                 values.extend(
@@ -305,11 +331,19 @@ impl Maker<'_> {
             if key.columns.iter().any(|column| values.contains_key(column)) {
                 let more = self.refer_to_held(key, &values, number, world);
                 values.extend(more);
-                continue;
+            } else {
+                referred.push((key, self.refer(&asked, key, &values, world, supported)?));
             }
-            let (more, statements) = self.refer(table, key, holder, number, world, supported)?;
-            values.extend(more);
-            support.extend(statements);
+        }
+        let without = self.fit(&asked, &mut values, &varied, &referred, world);
+        let mut support = Vec::new();
+        for (key, (more, statements)) in referred {
+            if key.columns.iter().any(|column| without.contains(column)) {
+                values.extend(key.columns.iter().map(|column| (column.clone(), None)));
+            } else if !key.columns.iter().any(|column| values.contains_key(column)) {
+                values.extend(more);
+                support.extend(statements);
+            }
         }
         // Without a key the whole row is its name, so that something must differ in rows that are else equal.
         let telling = key_columns(table).is_empty().then(|| {
@@ -347,12 +381,12 @@ impl Maker<'_> {
     ) -> Result<Values, Failure> {
         let mut supported = BTreeSet::new();
         // Far above every row of the world, so that unique numbers do not meet.
-        let ordinal = 1_000_000 + subject;
-        self.row(subject, holder, 0, hold, &format!("{:?} fresh {name}", self.kind), ordinal, world, &mut supported)
-            .map(|(values, _support)| values)
+        let ordinal = FRESH + subject;
+        let name = format!("{:?} fresh {name} in {subject}", self.kind);
+        self.row(subject, holder, 0, hold, &name, ordinal, world, &mut supported).map(|(values, _support)| values)
     }
 
-    fn column_value(
+    pub(super) fn column_value(
         &self,
         table: &Table,
         column: &Column,
@@ -360,8 +394,7 @@ impl Maker<'_> {
         name: &str,
         ordinal: usize,
     ) -> Result<Option<String>, Failure> {
-        let unique = table.uniques.iter().any(|columns| columns.contains(&column.name));
-        let made = if unique {
+        let made = if table.is_unique(&column.name) {
             unique_value(column, name, ordinal)
         } else if self.kind == WorldKind::Different {
             if number == 2 && !column.not_null {
@@ -374,126 +407,15 @@ impl Maker<'_> {
         match made {
             Some(value) => Ok(Some(value)),
             None if !column.not_null => Ok(None),
-            None => Err(Failure::new(
-                FailureKind::Inconclusive,
-                format!(
-                    "no row can be made for {}: column {} has type {}",
+            None => {
+                let what = format!(
+                    "no row can be made for {}: of column {} nothing is known but its type, {}",
                     table.name(),
                     column.name,
                     column.type_name
-                ),
-            )
-            .help(format!(
-                "exempt the table in policies/access.toml with a reason, or give {} a default",
-                column.name
-            ))),
-        }
-    }
-
-    /// The rest of a composite foreign key of which some columns are set already, such as the owner: that of a parent
-    /// row that agrees with them, where there is one.
-    fn refer_to_held(&self, key: &ForeignKey, values: &Values, number: usize, world: &World) -> Values {
-        let Some(subject) = self.subject_of(&key.target()) else { return Values::new() };
-        let pairs = || key.columns.iter().zip(&key.target_columns);
-        let agrees =
-            |row: &&Row| pairs().all(|(from, to)| values.get(from).is_none_or(|v| row.values.get(to) == Some(v)));
-        let mut fits = world.of(subject).filter(agrees);
-        let parent = fits.clone().find(|row| row.number == number).or_else(|| fits.next());
-        let rest = parent
-            .into_iter()
-            .flat_map(|row| pairs().map(move |(from, to)| (from.clone(), row.values.get(to).cloned().flatten())));
-        rest.filter(|(name, _)| !values.contains_key(name)).collect()
-    }
-
-    /// Values for a foreign key that is no owner path: the holder's own parent row where there is one, else any; NULL
-    /// where the column allows it; else a row made outside the contract.
-    fn refer(
-        &self,
-        table: &Table,
-        key: &ForeignKey,
-        holder: Option<usize>,
-        number: usize,
-        world: &World,
-        supported: &mut BTreeSet<String>,
-    ) -> Result<(Values, Vec<String>), Failure> {
-        let target = key.target();
-        let parent = self.subject_of(&target).and_then(|subject| {
-            let mut all = world.of(subject);
-            if self.subjects[subject].access.ownership == Ownership::None {
-                // Each row another one, and the last for new rows: a key may hold the owner together with this.
-                let nth = holder.unwrap_or_default() * ROWS_EACH + number;
-                return if number == 0 { all.next_back() } else { all.clone().find(|row| row.number == nth) }
-                    .or_else(|| all.next());
-            }
-            holder.and_then(|holder| world.row(subject, holder, number.max(1))).or_else(|| all.next())
-        });
-        if let Some(parent) = parent {
-            let pairs = key.columns.iter().zip(&key.target_columns);
-            return Ok((
-                pairs.map(|(from, to)| (from.clone(), parent.values.get(to).cloned().flatten())).collect(),
-                Vec::new(),
-            ));
-        }
-        let nullable = key.columns.iter().all(|name| table.column(name).is_some_and(|column| !column.not_null));
-        if nullable {
-            return Ok((key.columns.iter().map(|name| (name.clone(), None)).collect(), Vec::new()));
-        }
-        let Some(target_table) = self.catalog.table(&target) else {
-            return Err(Failure::new(
-                FailureKind::Inconclusive,
-                format!(
-                    "no row can be made for {}: {} refers to {target}, which is not visible",
-                    table.name(),
-                    key.name
-                ),
-            ));
-        };
-        let mut wanted = Values::new();
-        for name in &key.target_columns {
-            let made = target_table.column(name).and_then(|column| unique_value(column, "shared parent", 1));
-            wanted.insert(name.clone(), made);
-        }
-        let values = key
-            .columns
-            .iter()
-            .zip(&key.target_columns)
-            .map(|(from, to)| (from.clone(), wanted.get(to).cloned().flatten()))
-            .collect();
-        let statements = self.support(&target, wanted, supported)?;
-        Ok((values, statements))
-    }
-
-    /// INSERT statements for a row of a table outside the contract that holds `values`, and for what that row needs.
-    fn support(
-        &self,
-        target: &TableName,
-        values: Values,
-        supported: &mut BTreeSet<String>,
-    ) -> Result<Vec<String>, Failure> {
-        let Some(table) = self.catalog.table(target) else { return Ok(Vec::new()) };
-        if !supported.insert(format!("{target:?} {values:?}")) {
-            return Ok(Vec::new());
-        }
-        let mut all = values;
-        let mut statements = Vec::new();
-        for key in &table.foreign_keys {
-            let needed = key.columns.iter().any(|name| {
-                !all.contains_key(name) && table.column(name).is_some_and(|c| c.not_null && !c.has_default)
-            });
-            if needed {
-                let nothing = World::new(self.kind);
-                let (more, before) = self.refer(table, key, None, 1, &nothing, supported)?;
-                all.extend(more);
-                statements.extend(before);
+                );
+                Err(files::missing(table, what, &[column], None))
             }
         }
-        for column in &table.columns {
-            if column.not_null && !column.has_default && !column.generated && !all.contains_key(&column.name) {
-                let made = self.column_value(table, column, 1, &format!("{all:?}"), 1)?;
-                all.insert(column.name.clone(), made);
-            }
-        }
-        statements.push(format!("{} ON CONFLICT DO NOTHING", insert(table, &all)));
-        Ok(statements)
     }
 }

@@ -1,10 +1,10 @@
 //! The rows that are there for their values' sake: what conditions may ask of another's row, the wrong parent among it.
 
-use super::rows::{Maker, ROWS_EACH, Values};
+use super::rows::{Maker, ROWS_EACH, Values, is_narrow};
 use super::{World, WorldKind, variations};
 use crate::model::access::OwnerPath;
-use crate::model::catalog::ForeignKey;
-use crate::verify::persona::Persona;
+use crate::model::catalog::{Column, ForeignKey};
+use crate::verify::persona::named;
 
 impl Maker<'_> {
     /// How many such rows another account has in a table.
@@ -15,8 +15,8 @@ impl Maker<'_> {
     /// How many rows an account has on which rows of the table hang, where they hang on one.
     pub(super) fn count_parents(&self, subject: usize, holder: usize, world: &World) -> usize {
         let [OwnerPath::Parent { parent, .. }] = self.paths(subject) else { return 0 };
-        let parent = subject_of(self.subjects, parent);
-        world.rows.iter().filter(|row| Some(row.subject) == parent && row.holder == Some(holder)).count()
+        let rows = self.subject_of(parent).into_iter().flat_map(|parent| world.of(parent));
+        rows.filter(|row| row.holder == Some(holder)).count()
     }
 
     /// The values of the rows that are there for their values' sake: in the first world, unless a unique index leaves no
@@ -27,28 +27,12 @@ impl Maker<'_> {
             table.foreign_keys.iter().any(|key| key.columns.contains(name))
                 || self.paths(subject).iter().any(|path| path.column() == name)
         };
-        let narrow = |name: &String| {
-            refers(name)
-                || table.column(name).is_some_and(|column| !column.enum_labels.is_empty() || column.base_type == "bool")
-        };
+        let narrow = |name: &String| refers(name) || table.column(name).is_some_and(is_narrow);
         if self.kind != WorldKind::Different || table.uniques.iter().any(|columns| columns.iter().all(narrow)) {
             return Vec::new();
         }
-        let unique = |name: &String| table.uniques.iter().any(|columns| columns.contains(name));
-        variations::rows(table, |column| !refers(&column.name) && !unique(&column.name), &self.who())
-    }
-
-    /// The account that tries first, as policies may name it, by its id and its address; and the id of the one whose
-    /// rows are another's.
-    pub(crate) fn who(&self) -> Vec<String> {
-        let who = self.personas.iter().find(|persona| persona.knocks() && persona.has_rows);
-        let other = self.personas.iter().find(|persona| !persona.tries && persona.has_rows);
-        let ids = [
-            who.and_then(|who| who.uid.clone()),
-            who.and_then(Persona::email),
-            other.and_then(|other| other.uid.clone()),
-        ];
-        ids.into_iter().flatten().collect()
+        let free = |column: &Column| !refers(&column.name) && (!table.is_unique(&column.name) || is_narrow(column));
+        variations::rows(table, free, &named(self.personas))
     }
 
     /// Another's rows that hang, by keys that say nothing of their owner, on what is the first account's: one for each
@@ -59,10 +43,8 @@ impl Maker<'_> {
         let Some(&first) = self.main_pair(&holders).first().filter(|_| self.kind == WorldKind::Different) else {
             return Vec::new();
         };
-        let bound = |name: &String| {
-            self.paths(subject).iter().any(|path| path.column() == name)
-                || table.uniques.iter().any(|columns| columns.contains(name))
-        };
+        let bound =
+            |name: &String| self.paths(subject).iter().any(|path| path.column() == name) || table.is_unique(name);
         let keys = table.foreign_keys.iter().filter(|key| !key.columns.iter().any(bound));
         let hanging = keys.filter_map(|key| match self.subject_of(&key.target()) {
             Some(parent) if parent != subject && !self.paths(parent).is_empty() => {

@@ -2,7 +2,7 @@
 
 use super::super::Probed;
 use super::super::site::{Site, Step};
-use super::{Door, Way, disturb};
+use super::{Door, Kind, Way, disturb};
 use crate::db::quote::{literal, readable_identifier, table as quote_table};
 use crate::db::sqlstate;
 use crate::model::access::{Command, Standing};
@@ -10,7 +10,6 @@ use crate::model::failure::Failure;
 use crate::model::report::NotRun;
 use crate::verify::form::Scene;
 use crate::verify::world::insert::{insert as insert_sql, key_expression, sql_value};
-use crate::verify::world::values::value;
 use std::collections::BTreeSet;
 
 /// Columns that UPDATE is tried on, each on its own: one that can't be set must not hide another.
@@ -123,7 +122,7 @@ fn plan(door: &Door<'_>, site: &Site<'_>, persona: usize, writes: &mut Vec<Write
         // Free text can be set to anything; a key or a number less often.
         columns.sort_by_key(|column| column.base_type != "text");
         for column in columns.into_iter().take(COLUMNS) {
-            let Some(constant) = value(column, 999_001) else { continue };
+            let Some(constant) = site.maker.constant(door.table, &column.name, 999_001) else { continue };
             let sql = format!("UPDATE {name} SET {}", Scene::assignment(&column.name, Some(&constant)));
             add(Command::Update, sql, watch(door, site, persona, Command::Update));
         }
@@ -132,8 +131,12 @@ fn plan(door: &Door<'_>, site: &Site<'_>, persona: usize, writes: &mut Vec<Write
         add(Command::Delete, format!("DELETE FROM {name}"), watch(door, site, persona, Command::Delete));
     }
     if door.events & 8 != 0 {
-        for &subject in &door.reads {
-            let Some((hold, values)) = disturb::fresh(site, subject, persona, true, "doorway")? else { continue };
+        let of_itself = if door.kind == Kind::Child { door.own_subject(site) } else { None };
+        for &subject in &of_itself.map_or_else(|| door.reads.clone(), |itself| vec![itself]) {
+            let Some((hold, mut values)) = disturb::fresh(site, subject, persona, true, "doorway")? else { continue };
+            if door.kind == Kind::Child {
+                values = site.maker.of_child(door.table, &values, &hold, site.world)?;
+            }
             let scene = site.scene(subject, persona);
             if scene.promised(Standing::Other, Command::Insert) {
                 continue;
@@ -143,7 +146,7 @@ fn plan(door: &Door<'_>, site: &Site<'_>, persona: usize, writes: &mut Vec<Write
             if !hold.keys().all(there) {
                 continue;
             }
-            let mut sent = scene.client_values(values, &hold);
+            let mut sent = if door.kind == Kind::Child { values } else { scene.client_values(values, &hold) };
             sent.retain(|name, _| there(name));
             if sent.is_empty() {
                 continue;
