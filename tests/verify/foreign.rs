@@ -157,6 +157,7 @@ fn names_that_must_be_quoted_and_types_of_all_kinds() {
                n amount, r int4range, g int GENERATED ALWAYS AS (1) STORED);
            ALTER TABLE "a""b; drop table c" ENABLE ROW LEVEL SECURITY;
            CREATE POLICY p ON "a""b; drop table c" USING ("User" = auth.uid());
+           REVOKE ALL ON SEQUENCE "a""b; drop table c_I d_seq" FROM anon, authenticated;
            GRANT SELECT, INSERT, UPDATE, DELETE ON "a""b; drop table c" TO authenticated;"#,
         r#"[tables."a\"b; drop table c"]
            owner = "\"User\""
