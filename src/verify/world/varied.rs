@@ -15,7 +15,7 @@ impl Maker<'_> {
     /// How many rows an account has on which rows of the table hang, where they hang on one.
     pub(super) fn count_parents(&self, subject: usize, holder: usize, world: &World) -> usize {
         let [OwnerPath::Parent { parent, .. }] = self.paths(subject) else { return 0 };
-        let parent = subject_of(self.subjects, parent);
+        let parent = self.subject_of(parent);
         world.rows.iter().filter(|row| Some(row.subject) == parent && row.holder == Some(holder)).count()
     }
 
