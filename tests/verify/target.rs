@@ -2,7 +2,7 @@
 
 use crate::cluster::Cluster;
 use crate::project::{Project, binary, count, report, verdict};
-use crate::verdicts::everywhere;
+use crate::verdicts::{everywhere, verdicts};
 
 /// A prepared, migrated and seeded database on a server of its own, and the migrator's URL.
 pub(crate) fn prepared() -> (Cluster, String) {
