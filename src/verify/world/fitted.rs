@@ -152,7 +152,13 @@ impl Maker<'_> {
             }
             let tuple = fit.choose(&all, account, &Values::new(), |_, _| true, |_, _| false, Pick::Same);
             let tied = fit.columns.iter().zip(tuple.into_iter().flatten());
-            let tied = tied.filter(|((name, part), _)| *part == Part::Free && !all.contains_key(name));
+            let sets = |part: Part, value: &Option<String>| match part {
+                Part::Free => true,
+                // Which row it would refer to is not the conditions' business.
+                Part::Reference => value.is_none(),
+                Part::Owner | Part::Account => false,
+            };
+            let tied = tied.filter(|((name, part), value)| sets(*part, value) && !all.contains_key(name));
             let tied: Vec<_> = tied.map(|((name, _), value)| (name.clone(), value.clone())).collect();
             given.extend(tied);
         }

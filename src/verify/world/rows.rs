@@ -380,8 +380,8 @@ impl Maker<'_> {
         world: &World,
     ) -> Result<Values, Failure> {
         let mut supported = BTreeSet::new();
-        // Far above every row of the world, so that unique numbers do not meet.
-        let ordinal = FRESH + subject;
+        // Far above every row of the world, so that unique numbers do not meet; nor those of two rows of one statement.
+        let ordinal = FRESH + subject + 1_000 * (name.len() % 7);
         let name = format!("{:?} fresh {name} in {subject}", self.kind);
         self.row(subject, holder, 0, hold, &name, ordinal, world, &mut supported).map(|(values, _support)| values)
     }
