@@ -347,6 +347,8 @@ fn contradiction(explanation: &Explanation, attempt: &Attempt, case: &Case<'_>) 
     match (passes, passed) {
         // DO NOTHING leaves the row that is there, whatever the policies say.
         _ if matches!(case.planned.aim, Aim::Untouched(_)) => "",
+        // The row passes, and a trigger keeps the value out of it.
+        (true, false) if case.planned.given.is_some() => "",
         (true, false) if attempt.outcome != Outcome::Error => {
             "by its policies the row would pass: a trigger, a rule or a condition that is not always the same decides"
         }

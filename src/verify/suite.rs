@@ -314,7 +314,7 @@ impl Run<'_> {
             let pairs = program.trials[observed.len()..].iter().filter_map(|trial| trial.reads_back).collect();
             let (setting, fresh) = (self.setting, &program.fresh);
             let counter = Counter::prepare(&current, setting.subjects).await?;
-            let emptied = counter.as_ref().map(|counter| counter.emptied.as_str());
+            let emptied = counter.as_ref().and_then(|counter| counter.emptied.as_deref());
             let reader = Reader { session: &current, setting, standing: &standing, whole: &whole, fresh, emptied };
             let read_backs = reader.prepare(&pairs).await?;
             let copies = trial::prepare_copies(&current, &program.trials[observed.len()..]).await?;

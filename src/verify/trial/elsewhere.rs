@@ -20,8 +20,8 @@ const MOST: usize = 40;
 #[derive(Debug)]
 pub(crate) struct Counter {
     statement: Prepared,
-    /// A query for the subjects that lie in new files, each behind chr(31).
-    pub(crate) emptied: String,
+    /// A query for the subjects that lie in new files, each behind chr(31), where anything can TRUNCATE.
+    pub(crate) emptied: Option<String>,
 }
 
 /// By subject: how many rows were written in it and its partitions.
@@ -56,9 +56,17 @@ impl Counter {
             "SELECT subject || ' ' || sum(pg_stat_get_xact_tuples_inserted(id) + pg_stat_get_xact_tuples_updated(id) \
              + pg_stat_get_xact_tuples_deleted(id)) FROM {list} GROUP BY subject"
         );
-        let emptied = format!(
-            "SELECT chr(31) || subject FROM {list} WHERE coalesce(pg_relation_filenode(id), 0)::bigint <> file"
-        );
+        // Only a function can: without one that says so, or that runs text, there is nothing to look for.
+        let truncates = "SELECT count(*)::text FROM pg_catalog.pg_proc f \
+             JOIN pg_catalog.pg_namespace n ON n.oid = f.pronamespace JOIN pg_catalog.pg_language l ON l.oid = f.prolang \
+             WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND CASE WHEN l.lanname IN ('sql', 'plpgsql') \
+             THEN f.prosrc ~* '\\m(truncate|execute)\\M' ELSE NOT EXISTS (SELECT FROM pg_catalog.pg_depend d \
+             WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = f.oid AND d.deptype = 'e') END";
+        let truncates = session.statement(truncates).await.map_err(failed)?;
+        let truncates = truncates.keys.first().cloned().flatten().is_none_or(|count| count != "0");
+        let emptied = truncates.then(|| {
+            format!("SELECT chr(31) || subject FROM {list} WHERE coalesce(pg_relation_filenode(id), 0)::bigint <> file")
+        });
         Ok(Some(Self { statement: session.prepare(&sql).await.map_err(failed)?, emptied }))
     }
 
