@@ -135,13 +135,16 @@ fn statement(tried: &Tried<'_>, case: &Case<'_>, key: Option<&str>) -> String {
     }
     let row = key.and_then(|key| tried.world.row_of(&tried.standing.keys, case.planned.subject, key));
     let condition = row.and_then(|row| key_condition(table, &row.values));
-    match (command, aim, condition) {
-        (Command::Select, _, Some(condition)) if *route == Route::Copy => {
+    match (command, aim, route, condition) {
+        (Command::Select, _, Route::Copy, Some(condition)) => {
             let (name, key) = (quote_table(&table.name()), key_expression(table, ""));
             format!("COPY (SELECT {key} FROM {name} WHERE {condition}) TO STDOUT")
         }
-        (Command::Select, Aim::All(_) | Aim::Count(_), Some(condition)) => format!("{sql} WHERE {condition}"),
-        _ => sql.clone(),
+        (Command::Select, Aim::All(_), Route::After { first, .. }, Some(condition)) => {
+            format!("{first} WHERE {condition}; {sql}")
+        }
+        (Command::Select, Aim::All(_) | Aim::Count(_), _, Some(condition)) => format!("{sql} WHERE {condition}"),
+        _ => case.planned.statement(),
     }
 }
 
