@@ -80,7 +80,7 @@ fn verify(name: &str, example: &Path, place: Place<'_>) -> (i32, Value) {
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     let report = serde_json::from_str(&text).unwrap_or_else(|error| {
-        panic!("{name}: no report ({error}): {text}\n{}", String::from_utf8_lossy(&output.stderr))
+        panic!("{}: no report ({error}): {text}\n{}", example.display(), String::from_utf8_lossy(&output.stderr))
     });
     (output.status.code().unwrap(), report)
 }

@@ -425,7 +425,8 @@ impl Maker<'_> {
                 return if number == 0 { all.next_back() } else { all.clone().find(|row| row.number == nth) }
                     .or_else(|| all.next());
             }
-            holder.and_then(|holder| world.row(subject, holder, number.max(1))).or_else(|| all.next())
+            let of_holder = |number| holder.and_then(|holder| world.row(subject, holder, number));
+            of_holder(number.max(1)).or_else(|| of_holder(1)).or_else(|| all.next())
         });
         if let Some(parent) = parent {
             let pairs = key.columns.iter().zip(&key.target_columns);
