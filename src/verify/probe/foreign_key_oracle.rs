@@ -104,7 +104,16 @@ async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
                 continue;
             }
             if told.insert((object.clone(), true)) {
-                probed.holes.push(hole(site, &trial, *standing, steps, &who, &object, hidden.err(), &missing));
+                probed.holes.push(hole(
+                    site,
+                    &trial,
+                    *standing,
+                    steps,
+                    &who,
+                    &object,
+                    hidden.err().map(|error| *error),
+                    &missing,
+                ));
             }
         }
     }
@@ -116,7 +125,7 @@ async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
 }
 
 /// Whether a row was written, or why not: the first error of the script.
-fn answer(results: Option<Results>) -> Result<bool, DbError> {
+fn answer(results: Option<Results>) -> Result<bool, Box<DbError>> {
     let mut wrote = false;
     for result in results.unwrap_or_default() {
         wrote |= result?.count > 0;
