@@ -18,7 +18,7 @@ use crate::verify::fitness::{fit_to_judge, is_tried, not_tried};
 use crate::verify::form;
 use crate::verify::judge::judge;
 use crate::verify::persona::cast;
-use crate::verify::probe::site::Site;
+use crate::verify::probe::site::{Known, Site};
 use crate::verify::probe::{self, PROBES, Probe, Probes};
 use crate::verify::program::{self, Place, Program};
 use crate::verify::stray::{self, Stray};
@@ -276,10 +276,7 @@ impl Run<'_> {
         let mut first = None;
         let mut lives = LIVES;
         loop {
-            let (current, begun) = match session.take() {
-                Some((current, begun)) if !current.is_closed() => (current, begun),
-                _ => (connect().await?, false),
-            };
+            let (current, begun) = open(session, connect).await?;
             let (standing, whole) = match self.stand(&current, begun, world).await {
                 Ok(stands) => stands,
                 Err(Unmade { failure, row }) => {
@@ -394,10 +391,7 @@ impl Run<'_> {
         let mut left = wanted.into_iter().peekable();
         let mut lives = LIVES;
         while left.peek().is_some() && lives > 0 {
-            let (current, begun) = match session.take() {
-                Some((current, begun)) if !current.is_closed() => (current, begun),
-                _ => (connect().await?, false),
-            };
+            let (current, begun) = open(session, connect).await?;
             let (standing, whole) = self.stand(&current, begun, &world).await.map_err(|unmade| unmade.failure)?;
             let site = Site {
                 session: &current,
@@ -409,6 +403,7 @@ impl Run<'_> {
                 target: self.ground.target,
                 stepwise: self.ground.stepwise,
                 strays: &strays,
+                known: Known::default(),
             };
             while let Some(probe) = left.next_if(|_| !current.is_closed()) {
                 self.probes.make(probe, &site).await;
@@ -461,5 +456,16 @@ impl Run<'_> {
                 self.not_run.push(NotRun { what, why: "the connection was lost".to_owned() });
             }
         }
+    }
+}
+
+/// The session and whether its transaction has begun; a new one where there is none, or it is closed.
+async fn open(
+    session: &mut Option<(Session, bool)>,
+    connect: &mut impl AsyncFnMut() -> Result<Session, Failure>,
+) -> Result<(Session, bool), Failure> {
+    match session.take() {
+        Some((current, begun)) if !current.is_closed() => Ok((current, begun)),
+        _ => Ok((connect().await?, false)),
     }
 }

@@ -198,7 +198,7 @@ fn hole(
 fn plan(site: &Site<'_>, subject: usize, index: usize, persona: usize, trials: &mut Vec<Trial>) -> Result<(), Failure> {
     let scene = site.scene(subject, persona);
     let key = &scene.table().foreign_keys[index];
-    let Some(parent) = site.subjects().iter().position(|other| other.access.table == key.target()) else {
+    let Some(parent) = site.maker.subject_of(&key.target()) else {
         // What no one's rows are is hidden from no one by the contract.
         return Ok(());
     };

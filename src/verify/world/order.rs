@@ -1,7 +1,7 @@
 //! The order in which tables are filled: parents before children.
 
 use super::Subject;
-use crate::model::access::{OwnerPath, Ownership, TableName};
+use crate::model::access::{OwnerPath, TableName};
 use crate::model::catalog::ForeignKey;
 use std::collections::BTreeMap;
 
@@ -40,10 +40,7 @@ pub(crate) fn places(subjects: &[Subject]) -> BTreeMap<TableName, usize> {
 
 /// The tables whose rows this table's rows need: by foreign keys, and by the owner paths that no key accompanies.
 fn depends(subject: &Subject) -> Vec<TableName> {
-    let paths = match &subject.access.ownership {
-        Ownership::All(paths) | Ownership::Any(paths) => paths.as_slice(),
-        Ownership::None | Ownership::Sql(_) => &[],
-    };
+    let paths = subject.access.ownership.paths();
     let parents = paths.iter().filter_map(|path| match path {
         OwnerPath::Parent { parent, .. } => Some(parent.clone()),
         OwnerPath::Column(_) => None,

@@ -71,16 +71,13 @@ impl Maker<'_> {
     }
 
     /// The index of the subject whose table that is.
-    pub(super) fn subject_of(&self, name: &TableName) -> Option<usize> {
+    pub(crate) fn subject_of(&self, name: &TableName) -> Option<usize> {
         self.places.get(name).copied()
     }
 
     /// The owner paths of a subject.
     pub(crate) fn paths(&self, subject: usize) -> &[OwnerPath] {
-        match &self.subjects[subject].access.ownership {
-            Ownership::All(paths) | Ownership::Any(paths) => paths,
-            Ownership::None | Ownership::Sql(_) => &[],
-        }
+        self.subjects[subject].access.ownership.paths()
     }
 
     /// What makes a row `holder`'s by `path`, hanging on its `number`th parent row (or another of its, where there are
