@@ -14,7 +14,7 @@ use crate::model::access::Command;
 use crate::model::attempt::{Attempt, Outcome, Verdict};
 use crate::model::catalog::Table;
 use crate::model::explanation::{Atom, Consulted, Explanation, Truth};
-use crate::verify::form::Aim;
+use crate::verify::form::{Aim, Tells};
 use crate::verify::judge::Case;
 use crate::verify::world::World;
 use crate::verify::world::insert::key_expression;
@@ -347,6 +347,10 @@ fn contradiction(explanation: &Explanation, attempt: &Attempt, case: &Case<'_>) 
     match (passes, passed) {
         // DO NOTHING leaves the row that is there, whatever the policies say.
         _ if matches!(case.planned.aim, Aim::Untouched(_)) => "",
+        // Nothing is read, so nothing is written.
+        (true, false) if case.planned.command == Command::Select && case.planned.tells == Tells::Changes => "",
+        // The row passes, and a trigger keeps the value out of it.
+        (true, false) if case.planned.given.is_some() => "",
         (true, false) if attempt.outcome != Outcome::Error => {
             "by its policies the row would pass: a trigger, a rule or a condition that is not always the same decides"
         }

@@ -26,12 +26,12 @@ use crate::model::access::{Command, Contract, OwnerPath, Ownership, Standing};
 use crate::model::attempt::Outcome;
 use crate::model::catalog::{Column, Table};
 use crate::model::failure::Failure;
-use crate::model::report::NotRun;
 use crate::verify::persona::Persona;
 use crate::verify::world::insert::{key_condition, key_expression, keys_condition, sql_value};
 use crate::verify::world::rows::{Maker, Values};
 use crate::verify::world::{Row, Sight, World, WorldKind};
 
+pub(crate) use copy::not_tried;
 use planned::need;
 pub(crate) use planned::{Aim, Control, Given, Need, Plan, Planned, Promise, Route, Tells, Who};
 
@@ -57,16 +57,6 @@ const FURTHER: &[Form] = &[
 
 /// The names under which the further families make rows, for their keys.
 pub(crate) const FRESH: [&str; 4] = ["copied", "merged", "together", "together, foreign"];
-
-/// What is decided without a statement, and why.
-pub(crate) fn not_tried() -> NotRun {
-    NotRun {
-        what: "COPY … FROM STDIN".to_owned(),
-        why: "on a table with RLS the server refuses it to everyone whom RLS binds (0A000), and the refusal ends the \
-              client's connection; who may INSERT at all is told by that command's attempts"
-            .to_owned(),
-    }
-}
 
 /// One table, one persona, one world.
 #[derive(Debug)]

@@ -249,7 +249,11 @@ impl Case<'_> {
         }
         match (expected, outcome) {
             // Every row that went in is promised, as was seen above: a trigger made it the actor's own.
-            (_, Outcome::Done) if self.planned.command == Command::Insert && self.planned.aim == Aim::New => {
+            (_, Outcome::Done)
+                if self.planned.command == Command::Insert
+                    && self.planned.aim == Aim::New
+                    && self.planned.given.is_none() =>
+            {
                 (Verdict::Held, String::new())
             }
             (_, Outcome::Done) => {

@@ -19,7 +19,7 @@ use crate::verify::fitness::{fit_to_judge, is_tried, not_tried};
 use crate::verify::form;
 use crate::verify::judge::judge;
 use crate::verify::persona::{self, Persona, cast};
-use crate::verify::probe::site::Site;
+use crate::verify::probe::site::{Known, Site};
 use crate::verify::probe::{self, PROBES, Probe, Probes};
 use crate::verify::program::{self, Place, Program};
 use crate::verify::stray::{self, Stray};
@@ -291,10 +291,7 @@ impl Run<'_> {
         let mut first = None;
         let mut lives = LIVES;
         loop {
-            let (current, begun) = match session.take() {
-                Some((current, begun)) if !current.is_closed() => (current, begun),
-                _ => (connect().await?, false),
-            };
+            let (current, begun) = open(session, connect).await?;
             let (standing, whole) = match self.stand(&current, begun, world).await {
                 Ok(stands) => stands,
                 Err(Unmade { failure, row }) => {
@@ -330,7 +327,7 @@ impl Run<'_> {
             let pairs = program.trials[observed.len()..].iter().filter_map(|trial| trial.reads_back).collect();
             let (setting, fresh) = (self.setting, &program.fresh);
             let counter = Counter::prepare(&current, setting.subjects).await?;
-            let emptied = counter.as_ref().map(|counter| counter.emptied.as_str());
+            let emptied = counter.as_ref().and_then(|counter| counter.emptied.as_deref());
             let reader = Reader { session: &current, setting, standing: &standing, whole: &whole, fresh, emptied };
             let read_backs = reader.prepare(&pairs).await?;
             let copies = trial::prepare_copies(&current, &program.trials[observed.len()..]).await?;
@@ -410,10 +407,7 @@ impl Run<'_> {
         let mut left = wanted.into_iter().peekable();
         let mut lives = LIVES;
         while left.peek().is_some() && lives > 0 {
-            let (current, begun) = match session.take() {
-                Some((current, begun)) if !current.is_closed() => (current, begun),
-                _ => (connect().await?, false),
-            };
+            let (current, begun) = open(session, connect).await?;
             let (standing, whole) = self.stand(&current, begun, &world).await.map_err(|unmade| unmade.failure)?;
             let site = Site {
                 session: &current,
@@ -425,6 +419,7 @@ impl Run<'_> {
                 target: self.ground.target,
                 stepwise: self.ground.stepwise,
                 strays: &strays,
+                known: Known::default(),
             };
             while let Some(probe) = left.next_if(|_| !current.is_closed()) {
                 self.probes.make(probe, &site).await;
@@ -477,5 +472,16 @@ impl Run<'_> {
                 self.not_run.push(NotRun { what, why: "the connection was lost".to_owned() });
             }
         }
+    }
+}
+
+/// The session and whether its transaction has begun; a new one where there is none, or it is closed.
+async fn open(
+    session: &mut Option<(Session, bool)>,
+    connect: &mut impl AsyncFnMut() -> Result<Session, Failure>,
+) -> Result<(Session, bool), Failure> {
+    match session.take() {
+        Some((current, begun)) if !current.is_closed() => Ok((current, begun)),
+        _ => Ok((connect().await?, false)),
     }
 }

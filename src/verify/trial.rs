@@ -275,10 +275,7 @@ impl<'a> Stage<'a> {
                 (Ok(_), Err(error)) => Err(error),
                 (result, _) => result,
             },
-            Err(error) if error.is_connection() => Err(error),
-            Err(error) => {
-                Err(DbError { message: format!("the actor could not be impersonated: {error}"), ..unreadable() })
-            }
+            Err(error) => Err(impersonate::not_impersonated(error)),
         };
         let nothing = |result| Observed {
             result,

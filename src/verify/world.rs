@@ -54,9 +54,8 @@ impl Subject {
     /// The columns by which a row is made somebody's.
     pub(crate) fn paths(&self) -> &[OwnerPath] {
         match &self.access.ownership {
-            Ownership::All(paths) | Ownership::Any(paths) => paths,
             Ownership::Sql(_) => &self.known,
-            Ownership::None => &[],
+            told => told.paths(),
         }
     }
 }
@@ -130,13 +129,11 @@ impl World {
     pub(crate) fn row(&self, subject: usize, holder: usize, number: usize) -> Option<&Row> {
         self.of(subject).find(|row| row.holder == Some(holder) && row.number == number)
     }
-}
 
-impl World {
     /// The row of that key, where `keys` are those of the rows in their order.
     pub(crate) fn row_of(&self, keys: &[String], subject: usize, key: &str) -> Option<&Row> {
-        let mut rows = self.rows.iter().zip(keys);
-        rows.find(|(row, known)| row.subject == subject && *known == key).map(|(row, _)| row)
+        let mut rows = self.placed(subject);
+        rows.find(|(place, _)| keys.get(*place).is_some_and(|known| known == key)).map(|(_, row)| row)
     }
 }
 

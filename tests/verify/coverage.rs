@@ -85,8 +85,8 @@ fn an_exemption_of_nothing() {
 #[test]
 fn a_function_that_is_not_called() {
     let sql = format!(
-        "{NOTES} CREATE FUNCTION pick() RETURNS SETOF record LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
-             AS 'SELECT 1, 2'; GRANT EXECUTE ON FUNCTION pick TO authenticated;"
+        "{NOTES} CREATE FUNCTION pick(at txid_snapshot) RETURNS integer LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+             AS 'SELECT 1'; GRANT EXECUTE ON FUNCTION pick TO authenticated;"
     );
     let (code, _, report) = findings(&sql, CONTRACT);
     assert!(code != 0, "{}", report["summary"]);

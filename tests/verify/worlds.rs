@@ -92,14 +92,14 @@ fn rows_taken_together_with_a_label() {
         format!("FOR UPDATE TO authenticated USING (true) WITH CHECK (user_id = auth.uid() AND {condition})")
     });
     assert_eq!(code, 1, "{}", report["summary"]);
-    for number in 0..WRONG.len() {
+    for (number, wrong) in WRONG.iter().enumerate() {
         let attempts = report["attempts"].as_array().unwrap().iter();
         let mut leaks = attempts.filter(|attempt| {
             attempt["table"] == format!("notes_{number}")
                 && attempt["verdict"] == "leak"
                 && attempt["command"] == "update"
         });
-        assert!(leaks.next().is_some(), "not noticed: {}", WRONG[number]);
+        assert!(leaks.next().is_some(), "not noticed: {}", wrong);
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::contract::validate;
 use crate::db::session::Session;
 use crate::db::{catalog, quote};
-use crate::model::access::{Actor, Command, Contract, OwnerPath, Ownership, TableName};
+use crate::model::access::{Actor, Command, Contract, OwnerPath, TableName};
 use crate::model::attempt::{Attempt, Outcome};
 use crate::model::catalog::Catalog;
 use crate::model::failure::Failure;
@@ -130,10 +130,7 @@ impl Scope<'_> {
                     "take the rule out of policies/access.toml, or promise someone to insert or update",
                 ));
             }
-            let paths = match &access.ownership {
-                Ownership::All(paths) | Ownership::Any(paths) => paths.as_slice(),
-                Ownership::None | Ownership::Sql(_) => &[],
-            };
+            let paths = access.ownership.paths();
             for column in paths.iter().map(OwnerPath::column) {
                 coverage.of += 1;
                 // Of a single path every attempt is about it; of several those that name its column.

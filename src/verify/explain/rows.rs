@@ -32,7 +32,8 @@ impl Explainer<'_> {
             }
         };
         let refused = |error: DbError| format!("it is refused to everyone, with SQLSTATE {}", error.code);
-        let row = self.asked(&own, &sql).await.map_err(refused)?.keys.into_iter().next().flatten();
+        // Of several new rows the last: the others are put before it as ones that may be there.
+        let row = self.asked(&own, &sql).await.map_err(refused)?.keys.into_iter().next_back().flatten();
         row.ok_or_else(|| "a trigger or rule drops it".to_owned())
     }
 

@@ -32,7 +32,7 @@ impl Scene<'_> {
     /// The keys of one's own parent row and of another's; none where nobody owns parents, or the key is composite.
     fn telling_parents(&self, key: &ForeignKey) -> Vec<(String, String)> {
         let ([target], Some(other)) = (key.target_columns.as_slice(), self.other_holder()) else { return Vec::new() };
-        let parent = self.maker.places.get(&key.target()).copied();
+        let parent = self.maker.subject_of(&key.target());
         let Some(parent) = parent.filter(|parent| !self.maker.paths(*parent).is_empty()) else { return Vec::new() };
         let of = |word: &str, holder: usize| {
             let row = self.world.row(parent, holder, 1)?;

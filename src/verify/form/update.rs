@@ -187,7 +187,8 @@ fn statement(
     let mut sql = format!("UPDATE {} SET {set}", scene.name());
     let on_one_row =
         scene.where_key(rows[0]).map(|condition| format!("UPDATE {} SET {set} WHERE {condition}", scene.name()));
-    let control = Some(Control::bounded(control, on_one_row));
+    // On one row for its owner too: among all of them may be one whose parent is hidden from its owner.
+    let control = Some(Control { who: control, sql: on_one_row });
     let aim = match target {
         Some((row, key)) => {
             let Some(condition) = scene.where_key((row, key)) else { return };

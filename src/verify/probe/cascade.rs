@@ -156,7 +156,7 @@ fn plan(
 ) -> Result<(), Failure> {
     let key = &site.table(child).foreign_keys[index];
     let Some(action) = action(actions, site, child, key) else { return Ok(()) };
-    let Some(parent) = site.subjects().iter().position(|other| other.access.table == key.target()) else {
+    let Some(parent) = site.maker.subject_of(&key.target()) else {
         return Ok(());
     };
     let Some(other) = site.scene(child, persona).other_holder() else { return Ok(()) };
@@ -230,7 +230,7 @@ fn above<'a>(site: &Site<'a>, actions: &[Action], subject: usize, row: &'a Row, 
     }
     for key in &site.table(subject).foreign_keys {
         let takes_along = action(actions, site, subject, key).is_some_and(|action| action.takes_along);
-        let parent = site.subjects().iter().position(|other| other.access.table == key.target());
+        let parent = site.maker.subject_of(&key.target());
         let (true, Some(parent)) = (takes_along, parent) else { continue };
         let refers = |candidate: &&Row| {
             key.columns.iter().zip(&key.target_columns).all(|(from, to)| {

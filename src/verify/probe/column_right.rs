@@ -2,7 +2,7 @@
 //! granted or revoked on columns. What attempts say of promises and of columns under a rule does not show it: here the
 //! schema itself says which columns were meant, and a statement that the others are open all the same.
 
-use super::rights::{Told, access, is_exempt};
+use super::rights::Told;
 use super::site::{Site, Step, is_refused};
 use super::{Fault, Probe, Probed};
 use crate::db::quote::{readable_identifier, table as quote_table};
@@ -39,7 +39,7 @@ struct Moot {
 
 async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let mut all: Vec<Moot> = site.catalogue(include_str!("column_right.sql")).await?;
-    all.retain(|moot| !is_exempt(site, &moot.table()));
+    all.retain(|moot| !site.setting.contract.is_exempt(&moot.table()));
     let mut probed = Probed { tried: site.setting.catalog.tables.len(), ..Probed::default() };
     let roles = site.roles();
     let who = |moot: &Moot| roles.iter().copied().find(|&index| site.persona(index).actor.role == moot.role);
@@ -67,7 +67,7 @@ async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
         let told = Told {
             what: moots.iter().map(|(moot, _)| moot.told()).collect::<Vec<_>>().join("; "),
             object: table.to_string(),
-            access: access(site, &table),
+            access: site.setting.contract.table(&table),
             why: "a right on the table is one on every column: granting or revoking it on single columns changes nothing",
             remedy: moots.iter().map(|(moot, _)| moot.remedy()).collect::<Vec<_>>().join("; "),
             reach: Reach::Api,

@@ -2,7 +2,7 @@
 //! keys and everything else that the world offers, and gives nothing of hidden rows and changes nothing unpromised.
 
 use super::effects::{Looks, effects};
-use super::functions::{Function, Secrets, functions};
+use super::functions::{Call, Function, Secrets};
 use super::site::{Results, Site, Step};
 use super::{Fault, Hole, Probe, Probed};
 use crate::db::sqlstate;
@@ -21,19 +21,11 @@ pub(super) const PROBE: Probe = Probe {
     run: |site| Box::pin(run(site)),
 };
 
-/// A call, as a persona.
-struct Call<'a> {
-    function: &'a Function,
-    persona: usize,
-    sql: String,
-}
-
 async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
-    let functions: Vec<Function> = functions(site).await?;
+    let functions = site.functions().await?;
     let mut probed = Probed::default();
     let mut calls = Vec::new();
-    // What runs as its caller, and is not exposed, reads and writes what its caller may anyhow.
-    for function in functions.iter().filter(|function| (function.definer || function.exposed) && !function.trigger) {
+    for function in functions.iter().filter(|function| function.may_do_more()) {
         let callers = function.callers(site);
         if callers.is_empty() {
             continue;

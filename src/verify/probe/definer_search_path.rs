@@ -2,7 +2,7 @@
 //! temporary tables come first unless `pg_temp` is named last. Each caller makes views of those names that raise when
 //! they are touched, and calls; where nothing can be made, the catalogue says what stands unqualified in the text.
 
-use super::functions::{Function, functions};
+use super::functions::Function;
 use super::site::{Site, Step};
 use super::{Fault, Hole, Probe, Probed};
 use crate::db::quote::{identifier, literal};
@@ -49,7 +49,7 @@ struct Trial<'a> {
 }
 
 async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
-    let functions: Vec<Function> = functions(site).await?;
+    let functions = site.functions().await?;
     let reached = |function: &&Function| function.definer && (function.in_reach || !function.callers(site).is_empty());
     let functions: Vec<&Function> = functions.iter().filter(reached).collect();
     let mut shadows: BTreeMap<i64, Vec<Shadowed>> = BTreeMap::new();

@@ -1,7 +1,7 @@
 //! Functions that make SQL out of what their caller gives, or change who the request says it is: an argument that holds
 //! an expression must never be evaluated, and after a call the role and the claims are what they were.
 
-use super::functions::{Function, functions};
+use super::functions::Call;
 use super::site::{Results, Site, Step};
 use super::{Fault, Hole, Probe, Probed};
 use crate::db::quote::table as quote_table;
@@ -25,17 +25,10 @@ const MARK: &str = "chartchek-db was here";
 const WHO: &str = "SELECT concat_ws(' ', current_user, current_setting('request.jwt.claims', true), \
                    current_setting('request.jwt.claim.sub', true), current_setting('request.jwt.claim.role', true))";
 
-/// A call, as a persona.
-struct Call<'a> {
-    function: &'a Function,
-    persona: usize,
-    sql: String,
-}
-
 async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
-    let functions: Vec<Function> = functions(site).await?;
+    let functions = site.functions().await?;
     let mut calls = Vec::new();
-    for function in functions.iter().filter(|function| (function.definer || function.exposed) && !function.trigger) {
+    for function in functions.iter().filter(|function| function.may_do_more()) {
         // What can't be called is told of by definer-function.
         if function.obstacle(site).is_some() {
             continue;

@@ -1,6 +1,6 @@
 //! A policy that fails for those who are promised rows: it denies, and is broken all the same (42P17: it asks itself).
 
-use super::policies::{Policy, policies};
+use super::policies::Policy;
 use super::site::{Site, Step};
 use super::{Fault, Hole, Probe, Probed};
 use crate::db::error::DbError;
@@ -58,12 +58,12 @@ async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     // What fails for who bypasses RLS too, with the same claims, fails for another reason.
     let control: Vec<Vec<Step>> =
         failed.iter().map(|(asked, _)| vec![Step::privileged(asked.persona, asked.sql.clone())]).collect();
-    let policies = policies(site).await?;
+    let policies = site.policies().await?;
     let mut told = BTreeSet::new();
     for ((asked, error), control) in failed.into_iter().zip(site.run_all(&control).await) {
         let works = matches!(control.last(), Some(Ok(_)));
         if works && told.insert(asked.subject) {
-            probed.holes.push(hole(site, &policies, asked, &error));
+            probed.holes.push(hole(site, policies, asked, &error));
         }
     }
     Ok(probed)

@@ -1,7 +1,7 @@
 //! Functions whose answer depends on rows that the caller can't see: the same call, with the hidden rows there and
 //! with them gone, must come to the same.
 
-use super::functions::{Function, Secrets, functions, hidden_rows};
+use super::functions::{Function, Secrets, hidden_rows};
 use super::site::{Results, Site, Step};
 use super::{Fault, Hole, Probe, Probed};
 use crate::db::quote::table as quote_table;
@@ -28,7 +28,7 @@ struct Trial<'a> {
 }
 
 async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
-    let functions: Vec<Function> = functions(site).await?;
+    let functions = site.functions().await?;
     let mut probed = Probed::default();
     let mut trials: Vec<Trial<'_>> = Vec::new();
     for function in functions.iter().filter(|function| function.exposed && !function.procedure && !function.trigger) {

@@ -5,7 +5,6 @@ mod secrets;
 
 use super::site::{Site, Step};
 use crate::model::access::{Command, Standing};
-use crate::model::failure::Failure;
 use crate::model::finding::Reach;
 use crate::verify::world::Row;
 use arguments::Argument;
@@ -59,15 +58,20 @@ pub(super) struct Function {
     arguments: Vec<Argument>,
 }
 
-/// Every function outside PostgreSQL's own schemas and extensions.
-///
-/// # Errors
-/// The server's.
-pub(super) async fn functions(site: &Site<'_>) -> Result<Vec<Function>, Failure> {
-    site.catalogue(include_str!("functions.sql")).await
+/// A call, as a persona.
+pub(super) struct Call<'a> {
+    pub(super) function: &'a Function,
+    pub(super) persona: usize,
+    pub(super) sql: String,
 }
 
 impl Function {
+    /// Whether it can be called and may do more than its caller: what runs as its caller, and is not exposed, reads and
+    /// writes what its caller may anyhow.
+    pub(super) fn may_do_more(&self) -> bool {
+        (self.definer || self.exposed) && !self.trigger
+    }
+
     /// As findings name it.
     pub(super) fn object(&self) -> String {
         format!("function {}", self.signature)

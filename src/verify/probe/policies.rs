@@ -4,7 +4,6 @@
 use super::functions::hidden_rows;
 use super::site::Site;
 use crate::model::access::TableName;
-use crate::model::failure::Failure;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
@@ -40,14 +39,6 @@ impl Read {
     pub(super) fn table(&self) -> TableName {
         TableName { schema: self.schema.clone(), name: self.table.clone() }
     }
-}
-
-/// Every policy of the contract's schemas.
-///
-/// # Errors
-/// The server's.
-pub(super) async fn policies(site: &Site<'_>) -> Result<Vec<Policy>, Failure> {
-    site.catalogue(include_str!("policies.sql")).await
 }
 
 impl Policy {

@@ -3,7 +3,7 @@
 
 use super::effects;
 use super::functions::hidden_rows_of;
-use super::policies::{Policy, policies};
+use super::policies::Policy;
 use super::site::{Results, Site, Step};
 use super::{Fault, Hole, Probe, Probed};
 use crate::model::access::{Command, OwnerPath, Standing};
@@ -52,7 +52,7 @@ struct Trial {
 
 async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let mut probed = Probed::default();
-    let inputs = inputs(site, &policies(site).await?, &mut probed);
+    let inputs = inputs(site, site.policies().await?, &mut probed);
     let mut trials = Vec::new();
     for (index, input) in inputs.iter().enumerate() {
         for persona in site.knockers() {

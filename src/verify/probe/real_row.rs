@@ -110,7 +110,13 @@ fn look(site: &Site<'_>, subject: usize, persona: usize) -> Result<Option<String
     }
     let more = |standing: Standing| standing != Standing::Own && scene.promised(standing, Command::Select);
     let limit = if Standing::ALL.into_iter().any(more) { MANY } else { FEW };
-    Ok(Some(format!("SELECT {} FROM {} WHERE NOT ({}) LIMIT {limit}", scene.key(), scene.name(), scene.among_world())))
+    // Planned as the statement without LIMIT is: else a LIMIT makes it read in order, past everybody's rows.
+    Ok(Some(format!(
+        "WITH seen AS MATERIALIZED (SELECT {} AS key FROM {} WHERE NOT ({})) SELECT key FROM seen LIMIT {limit}",
+        scene.key(),
+        scene.name(),
+        scene.among_world()
+    )))
 }
 
 fn hole(site: &Site<'_>, subject: usize, persona: usize, steps: Vec<Step>) -> Hole {

@@ -9,13 +9,13 @@ use crate::model::access::Command;
 use crate::model::attempt::{Attempt, Outcome, Verdict};
 use crate::model::explanation::Explanation;
 use crate::verify::explain::Explainer;
-use crate::verify::form::{Aim, Planned};
+use crate::verify::form::{Aim, Planned, Route};
 use crate::verify::judge::Case;
 use crate::verify::minimal::{Evidence, Shows, Watched};
 use crate::verify::probe::site::Site;
 use crate::verify::repro::{Act, Becoming, Piece, Script};
 use crate::verify::world::build::read_back_sql;
-use crate::verify::world::insert::key_condition;
+use crate::verify::world::insert::{key_condition, key_expression};
 use crate::verify::{findings, minimal, probe, program};
 use futures::StreamExt;
 use std::collections::BTreeSet;
@@ -120,7 +120,7 @@ async fn script_of(
 
 /// The attempt's statement; one that shows all rows is held to the row in question, so that no others are shown.
 fn statement(tried: &Tried<'_>, case: &Case<'_>, key: Option<&str>) -> String {
-    let Planned { sql, command, aim, needs, .. } = case.planned;
+    let Planned { sql, command, aim, needs, route, .. } = case.planned;
     let table = &case.subject.table;
     if case.observed.is_none() {
         let (role, name) = (literal(&case.persona.actor.role), literal(&quote_table(&table.name())));
@@ -135,9 +135,16 @@ fn statement(tried: &Tried<'_>, case: &Case<'_>, key: Option<&str>) -> String {
     }
     let row = key.and_then(|key| tried.world.row_of(&tried.standing.keys, case.planned.subject, key));
     let condition = row.and_then(|row| key_condition(table, &row.values));
-    match (command, aim, condition) {
-        (Command::Select, Aim::All(_) | Aim::Count(_), Some(condition)) => format!("{sql} WHERE {condition}"),
-        _ => sql.clone(),
+    match (command, aim, route, condition) {
+        (Command::Select, _, Route::Copy, Some(condition)) => {
+            let (name, key) = (quote_table(&table.name()), key_expression(table, ""));
+            format!("COPY (SELECT {key} FROM {name} WHERE {condition}) TO STDOUT")
+        }
+        (Command::Select, Aim::All(_), Route::After { first, .. }, Some(condition)) => {
+            format!("{first} WHERE {condition}; {sql}")
+        }
+        (Command::Select, Aim::All(_) | Aim::Count(_), _, Some(condition)) => format!("{sql} WHERE {condition}"),
+        _ => case.planned.statement(),
     }
 }
 

@@ -67,7 +67,8 @@ impl Maker<'_> {
                 return if number == 0 { all.next_back() } else { all.clone().find(|row| row.number == nth) }
                     .or_else(|| all.next());
             }
-            let own = holder.and_then(|holder| world.row(subject, holder, number.max(1)));
+            let of_holder = |number| holder.and_then(|holder| world.row(subject, holder, number));
+            let own = of_holder(number.max(1)).or_else(|| of_holder(1));
             // The first of a tree hangs on nothing, rather than on another's.
             own.or_else(|| if target == table.name() && nullable { None } else { all.next() })
         });

@@ -94,7 +94,7 @@ impl Maker<'_> {
     }
 
     /// The index of the subject whose table that is.
-    pub(super) fn subject_of(&self, name: &TableName) -> Option<usize> {
+    pub(crate) fn subject_of(&self, name: &TableName) -> Option<usize> {
         self.places.get(name).copied()
     }
 
