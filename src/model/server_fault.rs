@@ -16,7 +16,7 @@ pub const IN_THE_CATALOGUE: &str = "CVE-2024-4317";
 /// A fault of the server that no schema is to blame for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServerFault {
-    /// `CVE-2024-10976`.
+    /// `CVE-2024-10976`; a fault without a CVE has a name of ours.
     pub name: &'static str,
     /// What it lets happen, in one sentence without a full stop.
     pub what: &'static str,
@@ -56,6 +56,12 @@ pub const SERVER_FAULTS: &[ServerFault] = &[
         name: "CVE-2025-8713",
         what: "an operator's function is shown the statistics of partitions and views that hide their rows",
         through: "operators with a selectivity estimator and a function of the schema's own",
+        fixed: &[(15, 14), (16, 10), (17, 6)],
+    },
+    ServerFault {
+        name: "merge-into-parent",
+        what: "MERGE inserts into a table that others inherit from without asking WITH CHECK",
+        through: "tables that others inherit from, and SQL text or functions that run MERGE",
         fixed: &[(15, 14), (16, 10), (17, 6)],
     },
     ServerFault {

@@ -55,8 +55,9 @@ const FURTHER: &[Form] = &[
     old_new::plan,
 ];
 
-/// The names under which the further families make rows, for their keys.
-pub(crate) const FRESH: [&str; 4] = ["copied", "merged", "together", "together, foreign"];
+/// The names under which the further families make rows, for their keys. Those of one statement differ in length by one,
+/// which makes values of conditions differ too.
+pub(crate) const FRESH: [&str; 4] = ["copied", "merged", "together", "togethers"];
 
 /// One table, one persona, one world.
 #[derive(Debug)]

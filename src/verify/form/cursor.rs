@@ -5,6 +5,7 @@ use crate::db::sqlstate;
 use crate::model::access::{Command, Standing};
 use crate::model::failure::Failure;
 use crate::verify::world::Row;
+use crate::verify::world::insert::sql_value;
 
 const CURSOR: &str = "chartchek_cursor";
 const PREPARED: &str = "chartchek_prepared";
@@ -25,7 +26,9 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
         };
         read("cursor", declare(&query), format!("FETCH ALL FROM {CURSOR}"), None);
         read("prepared", format!("PREPARE {PREPARED} AS {query}"), format!("EXECUTE {PREPARED}"), Some(FORGET));
-        if let Some(one) = &one {
+        // CURRENT OF needs a scan of each partition in the cursor's plan: the key as text lets the server leave out none.
+        let unpruned = format!("{list} WHERE {} = {}", scene.key(), sql_value(Some(rows[0].1)));
+        if let Some(one) = if scene.table().kind == "p" { Some(&unpruned) } else { one.as_ref() } {
             current(scene, plan, standing, rows[0], one);
         }
     }

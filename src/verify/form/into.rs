@@ -104,7 +104,7 @@ fn together(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
         let values = scene.maker.fresh(scene.subject, Some(holder), hold.clone(), name, scene.world)?;
         Ok(scene.client_values(values, &hold))
     };
-    let (own, foreign) = (row(scene.persona, own, "together")?, row(other, foreign, "together, foreign")?);
+    let (own, foreign) = (row(scene.persona, own, "together")?, row(other, foreign, "togethers")?);
     let given = |name: &str| own.contains_key(name) || foreign.contains_key(name);
     let set = |values: &Values| {
         let value = |name: &str| values.get(name).map_or_else(|| "DEFAULT".to_owned(), |v| sql_value(v.as_deref()));

@@ -31,7 +31,7 @@ struct Try {
     is_open: fn(&Result<StatementResult, DbError>) -> Option<bool>,
 }
 
-const TRIES: [Try; 3] = [
+const TRIES: [Try; 4] = [
     Try {
         fault: "CVE-2026-120154",
         steps: |role| {
@@ -78,11 +78,25 @@ const TRIES: [Try; 3] = [
         },
         is_open: |last| last.as_ref().ok().map(|result| result.keys.iter().any(Option::is_some)),
     },
+    Try {
+        fault: "merge-into-parent",
+        steps: |_role| {
+            vec![
+                "MERGE INTO chartchek_fault.parent USING (SELECT 1) AS one ON false \
+                 WHEN NOT MATCHED THEN INSERT VALUES (1, 'another')"
+                    .to_owned(),
+            ]
+        },
+        is_open: |last| match last {
+            Ok(result) => Some(result.count > 0),
+            Err(error) => (error.code == "42501").then_some(false),
+        },
+    },
 ];
 
 /// Rows of two, a view that shows each their own, a partitioned table with statistics, and an operator that tells what
 /// it is given.
-const PLANT: [&str; 14] = [
+const PLANT: [&str; 18] = [
     "CREATE SCHEMA chartchek_fault",
     "CREATE TABLE chartchek_fault.rows (id integer PRIMARY KEY, owner text, value text)",
     "ALTER TABLE chartchek_fault.rows ENABLE ROW LEVEL SECURITY",
@@ -99,6 +113,10 @@ const PLANT: [&str; 14] = [
      'BEGIN PERFORM set_config(''chartchek.seen'', a, true); RETURN a < b; END'",
     "CREATE OPERATOR chartchek_fault.<<< \
      (LEFTARG = text, RIGHTARG = text, FUNCTION = chartchek_fault.tells, RESTRICT = scalarltsel)",
+    "CREATE TABLE chartchek_fault.parent (id integer, owner text)",
+    "CREATE TABLE chartchek_fault.child () INHERITS (chartchek_fault.parent)",
+    "ALTER TABLE chartchek_fault.parent ENABLE ROW LEVEL SECURITY",
+    "CREATE POLICY own ON chartchek_fault.parent USING (owner = current_user)",
 ];
 
 async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
@@ -182,6 +200,8 @@ fn finding(site: &Site<'_>, fault: &ServerFault, names: &[String], seen: bool) -
         (Reach::Api, format!("a request reaches it through {listed}"))
     } else if fault.name == IN_THE_CATALOGUE {
         (Reach::Sql, format!("what it shows here is of {listed}"))
+    } else if names.iter().all(|name| name.starts_with("table ")) {
+        (Reach::Sql, format!("SQL text reaches it through {listed}"))
     } else {
         (Reach::Function, format!("a request reaches it through {listed}"))
     };

@@ -50,6 +50,14 @@ leads (fault, name) as (
     join pg_proc p on p.oid = o.oprcode
     where n.nspname = any ($1) and o.oprrest <> 0 and not p.proleakproof
     union all
+    select 'merge-into-parent', 'table ' || n.nspname || '.' || c.relname
+    from pg_class c
+    join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = any ($1) and c.relkind = 'r' and c.relrowsecurity
+      and exists (select 1 from pg_inherits i where i.inhparent = c.oid)
+      and exists (select 1 from asking a where has_table_privilege(a.oid, c.oid, 'insert')
+                                            or has_any_column_privilege(a.oid, c.oid, 'insert'))
+    union all
     select 'CVE-2026-16237', name from views where filters and takes_rows and may_insert and may_update
     union all
     select 'CVE-2026-120154', name from texts where body ~* '\mon\s+conflict\M.*\mdo\s+update\M.*\mwhere\M' and not prosecdef

@@ -1,12 +1,11 @@
 //! Rows that meet their table's conditions: which of the values that the server said do are taken for which row.
 
 use super::fit::{Fit, Part, Pick, account_of};
-use super::rows::{Asked, FRESH, Hold, Maker, Values, is_narrow};
+use super::rows::{Asked, FRESH, Hold, Maker, ORDINALS, Values, is_narrow};
 use super::{World, WorldKind};
 use crate::model::access::{OwnerPath, Ownership};
 use crate::model::catalog::{ForeignKey, Table};
 use crate::model::failure::Failure;
-use crate::verify::persona::stable_id;
 use std::collections::BTreeSet;
 
 /// A foreign key with the values that it could have, and the statements that these need.
@@ -63,7 +62,7 @@ impl Maker<'_> {
                 .collect();
             let unique = fit.columns.iter().any(|(name, _)| table.is_unique(name));
             let pick = match self.kind {
-                _ if asked.ordinal >= FRESH => Pick::Fresh(number_of(asked.name)),
+                _ if asked.ordinal >= FRESH => Pick::Fresh(asked.ordinal / ORDINALS),
                 WorldKind::Different if asked.number == 2 => Pick::Nulls,
                 WorldKind::Equal if !unique => Pick::Same,
                 _ => Pick::Nth(asked.ordinal),
@@ -179,7 +178,7 @@ impl Maker<'_> {
     ) -> Result<Values, Failure> {
         let mut made: Values = values.clone();
         made.retain(|name, _| hold.contains_key(name) || self.fit_of(child, name).is_none());
-        let asked = Asked { table: child, subject: None, holder: None, number: 0, name: "child", ordinal: FRESH };
+        let asked = Asked { table: child, subject: None, holder: None, number: 0, ordinal: FRESH };
         self.fit(&asked, &mut made, values, &[], world);
         for column in &child.columns {
             if column.not_null && !column.has_default && !column.generated && !made.contains_key(&column.name) {
@@ -204,9 +203,4 @@ impl Maker<'_> {
             Some(_) => None,
         }
     }
-}
-
-/// A number for a name, always the same.
-fn number_of(name: &str) -> usize {
-    usize::from_str_radix(stable_id(name).get(..7).unwrap_or_default(), 16).unwrap_or_default()
 }

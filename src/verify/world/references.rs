@@ -119,7 +119,7 @@ impl Maker<'_> {
         if !supported.insert(format!("{target:?} {values:?}")) {
             return Ok(Vec::new());
         }
-        let asked = Asked { table, subject: None, holder: None, number: 1, name: "support", ordinal: supported.len() };
+        let asked = Asked { table, subject: None, holder: None, number: 1, ordinal: supported.len() };
         let nothing = World::new(self.kind);
         let mut all = values;
         let mut statements = Vec::new();

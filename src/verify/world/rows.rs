@@ -16,6 +16,8 @@ pub(crate) const ROWS_EACH: usize = 3;
 
 /// Numbers from here on are those of rows that the world does not have.
 pub(super) const FRESH: usize = 1_000_000;
+/// How far apart the ordinals of two fresh rows' names lie: more than there are tables.
+pub(super) const ORDINALS: usize = 1_000;
 
 /// Column -> value; `None` is NULL.
 pub(crate) type Values = BTreeMap<String, Option<String>>;
@@ -84,7 +86,6 @@ pub(super) struct Asked<'a> {
     pub(super) subject: Option<usize>,
     pub(super) holder: Option<usize>,
     pub(super) number: usize,
-    pub(super) name: &'a str,
     pub(super) ordinal: usize,
 }
 
@@ -316,7 +317,7 @@ impl Maker<'_> {
         let table = self.table(subject);
         let mut values = hold;
         let varied = self.varied(subject, number, world);
-        let asked = Asked { table, subject: Some(subject), holder, number, name, ordinal };
+        let asked = Asked { table, subject: Some(subject), holder, number, ordinal };
         let mut referred = Vec::new();
         for key in &table.foreign_keys {
             if key.columns.iter().all(|column| varied.contains_key(column)) {
@@ -381,7 +382,7 @@ impl Maker<'_> {
     ) -> Result<Values, Failure> {
         let mut supported = BTreeSet::new();
         // Far above every row of the world, so that unique numbers do not meet; nor those of two rows of one statement.
-        let ordinal = FRESH + subject + 1_000 * (name.len() % 7);
+        let ordinal = FRESH + subject + ORDINALS * (name.len() % 7);
         let name = format!("{:?} fresh {name} in {subject}", self.kind);
         self.row(subject, holder, 0, hold, &name, ordinal, world, &mut supported).map(|(values, _support)| values)
     }
