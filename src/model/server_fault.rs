@@ -153,9 +153,9 @@ mod tests {
         assert_eq!(of(150_002, true).map(|all| all.len()), Ok(SERVER_FAULTS.len()));
         assert_eq!(of(150_020, false), Ok(vec![]));
         assert_eq!(of(150_019, false), Ok(vec!["CVE-2026-16237", "CVE-2026-120154"]));
-        let embedded = ["CVE-2025-8713", "CVE-2026-14666", "CVE-2026-16237", "CVE-2026-120154"];
+        let embedded = ["CVE-2025-8713", "merge-into-parent", "CVE-2026-14666", "CVE-2026-16237", "CVE-2026-120154"];
         assert_eq!(of(170_005, false), Ok(embedded.to_vec()));
-        assert_eq!(of(180_004, false), Ok(embedded[1..].to_vec()));
+        assert_eq!(of(180_004, false), Ok(embedded[2..].to_vec()));
         assert_eq!(of(180_007, false), Ok(vec![]));
         // An update leaves the views as they were.
         assert_eq!(of(160_016, true), Ok(vec![IN_THE_CATALOGUE]));

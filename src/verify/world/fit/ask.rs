@@ -101,7 +101,7 @@ impl Asker<'_> {
         let Some(file) = &self.file else { return Ok(Vec::new()) };
         let sql = format!(
             "SELECT DISTINCT key FROM {}, LATERAL json_object_keys(to_json(f)) AS key",
-            self.from_file(file, 1)
+            self.values_of(file, 1)
         );
         let wrong = |what: String| Failure::usage(what).help("it is one SELECT whose columns are named as the table's");
         let answer = self.session.statement(&sql).await;
@@ -122,7 +122,7 @@ impl Asker<'_> {
     }
 
     /// The file's query for so many rows, as `f`, with the number `g.n` and the account `u.uid`.
-    fn from_file(&self, file: &RowFile, rows: usize) -> String {
+    fn values_of(&self, file: &RowFile, rows: usize) -> String {
         let sql = sql_text::replace(&file.sql, ":n", "g.n");
         let sql = sql_text::replace(&sql, ":uid", "u.uid");
         format!(
@@ -279,7 +279,7 @@ impl Asker<'_> {
         casts.push("chartchek account".to_owned());
         Block {
             columns,
-            sql: format!("SELECT {} FROM {}", parts.join(", "), self.from_file(file, FROM_FILE)),
+            sql: format!("SELECT {} FROM {}", parts.join(", "), self.values_of(file, FROM_FILE)),
             numbered: true,
             names: casts,
         }
