@@ -2,7 +2,7 @@
 
 use crate::db::connect::connect;
 use crate::db::conninfo::Conninfo;
-use crate::db::quote::{identifier, literal};
+use crate::db::quote::identifier;
 use crate::db::session::Session;
 use crate::model::failure::{Failure, FailureKind};
 use crate::server::local::account::Account;
@@ -143,7 +143,7 @@ impl Development {
     /// # Errors
     /// The server's.
     pub async fn drop_database(&self, server: &Session) -> Result<(), Failure> {
-        template::drop_databases(server, &format!("datname = {}", literal(DATABASE)), 0).await
+        template::patiently(server, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", identifier(DATABASE))).await
     }
 
     /// Makes the development database: a clone of the template for `key`, which `fill` fills where it is missing.

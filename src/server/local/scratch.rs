@@ -3,7 +3,6 @@
 
 use crate::db::connect::connect;
 use crate::db::conninfo::Conninfo;
-use crate::db::quote::identifier;
 use crate::db::session::Session;
 use crate::model::failure::{Failure, FailureKind};
 use crate::server::local::account::Account;
@@ -138,15 +137,13 @@ impl Drop for LocalScratch {
     /// runtime that may be the one it is called from.
     fn drop(&mut self) {
         let maintenance = self.cluster.conninfo("postgres", "postgres");
-        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", identifier(&self.database));
+        let database = self.database.clone();
         let dropper = std::thread::Builder::new().name("scratch-drop".to_owned()).spawn(move || {
             let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
             runtime.block_on(async {
                 match connect(&maintenance).await {
                     Ok(session) => {
-                        if let Err(error) = session.batch(&sql).await {
-                            tracing::info!("a scratch database stays until the next run: {error}");
-                        }
+                        template::drop_database(&session, &database).await;
                         session.close().await;
                     }
                     Err(failure) => tracing::info!("a scratch database stays until the next run: {failure}"),

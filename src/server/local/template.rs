@@ -60,6 +60,9 @@ fn template_name(regime: Regime, key: &str) -> String {
     format!("template_{hash}")
 }
 
+/// How long a drop may take, of what the next process would drop, too.
+const LONGEST_DROP: Duration = Duration::from_secs(5);
+
 /// Under another name until it is whole, so that nobody clones half a template.
 async fn make_template(
     cluster: &Cluster,
@@ -81,8 +84,8 @@ async fn make_template(
     }
     .await;
     if let Err(failure) = filled {
-        // The cause is what matters; a database that stays is dropped by the next process.
-        let _dropped = patiently(server, &format!("DROP DATABASE {} WITH (FORCE)", identifier(&building))).await;
+        // The cause is what matters.
+        drop_database(server, &building).await;
         return Err(failure);
     }
     patiently(server, &format!("ALTER DATABASE {} RENAME TO {}", identifier(&building), identifier(template))).await?;
@@ -101,9 +104,24 @@ pub(super) async fn drop_databases(server: &Session, condition: &str, keep: usiz
     let sql = format!("SELECT datname FROM pg_catalog.pg_database WHERE {condition} ORDER BY oid DESC OFFSET {keep}");
     let rows = server.text_rows(&sql).await.map_err(|error| error.into_failure("the databases could not be listed"))?;
     for database in rows.into_iter().flatten().flatten() {
-        patiently(server, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", identifier(&database))).await?;
+        drop_database(server, &database).await;
     }
     Ok(())
+}
+
+/// Drops a database that nobody needs any more. One that can't be dropped soon stays, and the next process drops it:
+/// the server waits until each of its backends has heard of the drop, and a backend that writes to a stopped client
+/// doesn't.
+pub(super) async fn drop_database(server: &Session, database: &str) {
+    let dropped = async {
+        server.batch(&format!("SET statement_timeout = {}", LONGEST_DROP.as_millis())).await?;
+        let dropped = server.batch(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", identifier(database))).await;
+        server.batch("RESET statement_timeout").await?;
+        dropped
+    };
+    if let Err(error) = dropped.await {
+        tracing::info!("the database {database} stays until the next run: {error}");
+    }
 }
 
 /// Runs one statement, again and again while a session that was closed is still leaving the database.
