@@ -2,11 +2,15 @@
 
 #[path = "verify/actors.rs"]
 mod actors;
+#[path = "verify/against.rs"]
+mod against;
 #[path = "support/cluster.rs"]
 #[expect(dead_code, reason = "shared with tests that use all of it")]
 mod cluster;
 #[path = "verify/columns.rs"]
 mod columns;
+#[path = "verify/controls.rs"]
+mod controls;
 #[path = "verify/coverage.rs"]
 mod coverage;
 #[path = "verify/faults.rs"]

@@ -1,6 +1,7 @@
 //! The run: plan the worlds, make every attempt in transactions that are always rolled back, judge, report.
 
 mod aftermath;
+mod controls;
 mod tried_world;
 
 use crate::contract::validate;
@@ -12,7 +13,7 @@ use crate::model::catalog::Catalog;
 use crate::model::explanation::Explanation;
 use crate::model::failure::Failure;
 use crate::model::finding::Finding;
-use crate::model::report::{Accepted, Coverage, NotRun, ProbeCount};
+use crate::model::report::{Accepted, Control, Coverage, NotRun, ProbeCount};
 use crate::verify::coverage::tried;
 use crate::verify::fitness::{fit_to_judge, is_tried, not_tried};
 use crate::verify::form;
@@ -111,6 +112,8 @@ pub struct Verified {
     pub accepted: Vec<Accepted>,
     /// The probes that were made.
     pub probes: Vec<ProbeCount>,
+    /// The negative controls.
+    pub controls: Vec<Control>,
     /// What was tried of what there is; `None` where only some of it was asked for.
     pub coverage: Option<Coverage>,
     /// What probes tried and could not judge.
@@ -164,12 +167,24 @@ pub async fn verify(
         probes: Probes::default(),
         refused: BTreeSet::new(),
         strays: Vec::new(),
+        controls: Vec::new(),
         elapsed: Duration::ZERO,
         explaining: Duration::ZERO,
     };
     run.all_worlds(session, connect).await?;
-    let Run { setting, elapsed, attempts, explanations, strays, mut findings, mut not_run, script, mut probes, .. } =
-        run;
+    let Run {
+        setting,
+        elapsed,
+        attempts,
+        explanations,
+        strays,
+        mut findings,
+        mut not_run,
+        script,
+        mut probes,
+        controls,
+        ..
+    } = run;
     let strays = stray::findings(&setting, &strays, &probes.explained);
     let all = options.only.is_empty() && probes.not_run.is_empty() && probes.doubts.is_empty();
     probes.not_tried.extend((!attempts.is_empty()).then(form::not_tried));
@@ -193,6 +208,7 @@ pub async fn verify(
         beyond: probes.beyond,
         accepted: probes.accepted,
         probes: probes.counts,
+        controls,
         coverage,
         doubts: probes.doubts,
         not_run,
@@ -219,9 +235,10 @@ struct Run<'a> {
     refused: BTreeSet<(usize, usize)>,
     /// What attempts changed elsewhere without a promise.
     strays: Vec<Stray>,
+    controls: Vec<Control>,
     /// How long the attempts took.
     elapsed: Duration,
-    /// How long explaining them took, which is no attempt's time.
+    /// How long explaining them and the negative controls took, which is no attempt's time.
     explaining: Duration,
 }
 
@@ -274,6 +291,7 @@ impl Run<'_> {
         let mut observed: Vec<Observed> = Vec::new();
         // Keys and standings are the same however often the world is built; what changed is told against the latest.
         let mut first = None;
+        let mut latest = None;
         let mut lives = LIVES;
         loop {
             let (current, begun) = open(session, connect).await?;
@@ -341,6 +359,7 @@ impl Run<'_> {
             }
             if done {
                 *session = Some((current, true));
+                latest = Some((standing, whole));
                 break;
             }
             current.close().await;
@@ -357,6 +376,10 @@ impl Run<'_> {
             }
             if let Some((session, true)) = session {
                 let started = Instant::now();
+                if let Some((standing, whole)) = latest.filter(|_| world.kind == WorldKind::Different) {
+                    let stands = (&standing, whole.as_slice());
+                    self.controls.extend(controls::make(session, &tried, stands, self.ground.stepwise).await);
+                }
                 self.explain(session, &tried).await;
                 self.explaining += started.elapsed();
             }
@@ -407,6 +430,10 @@ impl Run<'_> {
             };
             while let Some(probe) = left.next_if(|_| !current.is_closed()) {
                 self.probes.make(probe, &site).await;
+            }
+            if !current.is_closed() {
+                let wants = |name: &str| self.options.wants_probe(name);
+                self.controls.extend(probe::controls::make(&site, wants).await);
             }
             if let Some(script) = self.script_of_probe(&site).await {
                 self.script = Some(script);
