@@ -105,7 +105,7 @@ fn a_hole_that_is_not_noticed_ends_the_run() {
         assert_eq!(count(&report, none), 0, "{none}: {}", report["summary"]);
     }
     let control = report["controls"].as_array().unwrap().iter().find(|control| control["noticed"] == false).unwrap();
-    assert_eq!(control["shown_by"], "notes/user/other/delete/key");
+    assert!(control["shown_by"].as_str().unwrap().starts_with("notes/user/other/delete/key"), "{control}");
     assert!(control["why"].as_str().unwrap().contains("bypasses RLS"), "{control}");
     let output = blind.run(&["verify-rls", "--engine", "local"]);
     let text = String::from_utf8_lossy(&output.stdout);
