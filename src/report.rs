@@ -1,5 +1,6 @@
 //! Report -> bytes: one file a format. Reads model/ and nothing else.
 
+pub mod against;
 pub mod comparison;
 pub mod failure;
 pub mod header;

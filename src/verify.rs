@@ -8,6 +8,7 @@ mod fitness;
 mod form;
 mod judge;
 mod minimal;
+mod options;
 pub mod persona;
 mod probe;
 mod program;
@@ -18,5 +19,6 @@ mod trial;
 mod world;
 
 pub use form::UNBOUNDED;
+pub use options::{Ground, Options};
 pub use probe::{About, probes};
-pub use suite::{Ground, Options, Verified, verify};
+pub use suite::{Verified, verify};

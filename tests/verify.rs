@@ -2,6 +2,8 @@
 
 #[path = "verify/actors.rs"]
 mod actors;
+#[path = "verify/against.rs"]
+mod against;
 #[path = "verify/any_schema.rs"]
 mod any_schema;
 #[path = "support/cluster.rs"]
@@ -9,6 +11,8 @@ mod any_schema;
 mod cluster;
 #[path = "verify/columns.rs"]
 mod columns;
+#[path = "verify/controls.rs"]
+mod controls;
 #[path = "verify/coverage.rs"]
 mod coverage;
 #[path = "verify/faults.rs"]

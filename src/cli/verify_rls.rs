@@ -14,11 +14,12 @@ use crate::model::explanation::Explanation;
 use crate::model::failure::Failure;
 use crate::model::report::{Environment, NotRun, Report};
 use crate::model::source::SourceFile;
-use crate::report::{self, human, json};
+use crate::report::json::earlier::{self, Earlier};
+use crate::report::{self, against, human, json};
 use crate::server::{self, EngineChoice, Regime};
 use crate::verify::{self, Ground, Options, UNBOUNDED, Verified};
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How many rows a target's table may have for statements without WHERE to be tried on it, unless told otherwise.
 const BARE_BOUND: u64 = 10_000;
@@ -55,6 +56,10 @@ pub(crate) struct Args {
     /// part of their conditions was for the row; an id that ends in a slash is the beginning of several
     #[arg(long, value_name = "ID", conflicts_with_all = ["repro", "only", "format", "reports"])]
     explain: Option<String>,
+    /// Compare with an earlier JSON report: what leaks that did not, what is not tried any more, every promise that was
+    /// widened and every accept and exemption that is new
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["only", "repro", "explain"])]
+    against: Option<PathBuf>,
     /// On a target, try statements without WHERE only on tables of at most so many rows
     #[arg(long, value_name = "ROWS", default_value_t = BARE_BOUND)]
     bare_bound: u64,
@@ -100,6 +105,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         None => project.contract.clone(),
     };
     let contract = parse::parse(&file)?;
+    let earlier = args.against.as_deref().map(read_earlier).transpose()?;
     let asked = args.repro.clone().or_else(|| args.explain.clone());
     let only = asked.as_deref().map_or_else(|| args.only.clone(), Options::scope);
     let today = time::OffsetDateTime::now_utc().date();
@@ -127,9 +133,10 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         output.print(&told);
         return Ok(Exit::Clean);
     }
+    let tables = verified.catalog.tables.iter().map(|table| table.name().to_string()).collect();
     environment.server = format!("PostgreSQL {}", verified.catalog.server.version);
     not_tried.extend(verified.not_tried);
-    let report = Report {
+    let mut report = Report {
         command: "verify-rls".to_owned(),
         environment,
         attempts: verified.attempts,
@@ -138,12 +145,21 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         beyond: verified.beyond,
         accepted: verified.accepted,
         probes: verified.probes,
+        controls: verified.controls,
+        contract: Some(contract),
+        against: None,
         coverage: verified.coverage,
         doubts: verified.doubts,
         not_run: verified.not_run,
         not_tried,
         seconds: verified.elapsed.as_secs_f64(),
     };
+    if let Some((file, earlier)) = &earlier {
+        let compared = against::compare(file, earlier, &report, &tables);
+        report.findings.extend(compared.findings);
+        report.not_run.extend(compared.not_run);
+        report.against = Some(compared.comparison);
+    }
     for (format, path) in &args.reports {
         let text = report::plain(&render(*format, &report)?);
         std::fs::write(path, text).map_err(|error| {
@@ -152,6 +168,15 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     }
     output.print(&render(args.format, &report)?);
     Ok(exit(&report, &args))
+}
+
+/// The earlier report to compare with, and its file.
+fn read_earlier(path: &Path) -> Result<(String, Earlier), Failure> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::usage(format!("report {name} was not read")).note(error.to_string()))?;
+    let earlier = earlier::parse(&name, &text)?;
+    Ok((name, earlier))
 }
 
 /// Why the attempts, or the finding, of that id came to what they came to.
@@ -265,7 +290,11 @@ fn exit(report: &Report, args: &Args) -> Exit {
     let strict = args.strict && summary.beyond > 0;
     if summary.findings > 0 || summary.leak > 0 || summary.over_denial > 0 || strict {
         Exit::Findings
-    } else if summary.inconclusive > 0 || nothing || (summary.not_run > 0 && !args.allow_not_run) {
+    } else if report.is_detector_broken()
+        || summary.inconclusive > 0
+        || nothing
+        || (summary.not_run > 0 && !args.allow_not_run)
+    {
         Exit::Inconclusive
     } else {
         Exit::Clean

@@ -1,7 +1,9 @@
 //! What a checking command has to say, before any format.
 
+use crate::model::access::Contract;
 use crate::model::attempt::{Attempt, Verdict};
 use crate::model::explanation::Explanation;
+use crate::model::failure::Failure;
 use crate::model::finding::Finding;
 
 /// Something that was not tried, and why.
@@ -53,6 +55,51 @@ pub struct ProbeCount {
     pub name: String,
     /// How many things it tried: keys, functions, views; 0 where the schema has none.
     pub tried: usize,
+}
+
+/// A negative control: a hole that the run made itself, to see whether it is noticed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Control {
+    /// The family of checks that it is for: `attempts: select of other rows`, `probe view`.
+    pub name: String,
+    /// Whether the hole was noticed; otherwise nothing that the family says can be relied on.
+    pub noticed: bool,
+    /// What showed it: an attempt's id, or the hole.
+    pub shown_by: String,
+    /// Why it does not count as noticed; empty where it does.
+    pub why: String,
+}
+
+impl Control {
+    /// One that could not be made, which is as good as one that was not noticed.
+    pub fn failed(name: &str, failure: &Failure) -> Self {
+        let note = failure.notes().first().map(|note| format!(": {note}")).unwrap_or_default();
+        let shown_by = "it was not made".to_owned();
+        Self { name: name.to_owned(), noticed: false, shown_by, why: format!("{failure}{note}") }
+    }
+}
+
+/// What is otherwise than in an earlier report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// `new-leak`, `new-over-denial`, `new-finding`, `lost-coverage`, `widened-promise`, `changed-owner`,
+    /// `changed-actor`, `new-accept`, `new-exempt`: these loosen; `tightened`, `gone`, `fewer-forms`, `new-table`.
+    pub kind: String,
+    /// The finding's id, or what it is about.
+    pub id: String,
+    /// What changed.
+    pub what: String,
+    /// Whether it may let something through that was held before, or is not known of any more.
+    pub loosens: bool,
+}
+
+/// A run held against an earlier report.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// The earlier report: its file, what it is of, and what made it.
+    pub earlier: String,
+    /// Everything that changed.
+    pub changes: Vec<Change>,
 }
 
 /// Where and on what the command ran.
@@ -116,6 +163,12 @@ pub struct Report {
     pub accepted: Vec<Accepted>,
     /// The probes that were made.
     pub probes: Vec<ProbeCount>,
+    /// The negative controls.
+    pub controls: Vec<Control>,
+    /// The contract that it was held against, where it was against one.
+    pub contract: Option<Contract>,
+    /// What is otherwise than in an earlier report, where one was named.
+    pub against: Option<Comparison>,
     /// What was tried of what there is; `None` where only some of it was asked for.
     pub coverage: Option<Coverage>,
     /// What probes tried and could not judge.
@@ -132,6 +185,11 @@ impl Report {
     /// The explanation of a finding, where there is one.
     pub fn explanation(&self, finding: &Finding) -> Option<&Explanation> {
         self.explanations.iter().find(|explanation| finding.attempts.contains(&explanation.attempt))
+    }
+
+    /// Whether a negative control was not noticed, so that nothing which held can be relied on.
+    pub fn is_detector_broken(&self) -> bool {
+        self.controls.iter().any(|control| !control.noticed)
     }
 
     /// The counts.

@@ -3,7 +3,7 @@
 use crate::model::attempt::{Attempt, Verdict};
 use crate::model::explanation::Explanation;
 use crate::model::finding::Finding;
-use crate::model::report::{Coverage, Report, Tried};
+use crate::model::report::{Change, Coverage, Report, Tried};
 use crate::report::matrix;
 use anstyle::{AnsiColor, Style};
 use std::fmt::Write;
@@ -64,6 +64,8 @@ pub fn render(report: &Report) -> String {
     listed(&mut text, "inconclusive probes", DOUBT, &report.doubts);
     listed(&mut text, "not run", DOUBT, &report.not_run);
     listed(&mut text, "not tried here", QUIET, &report.not_tried);
+    against(&mut text, report);
+    controls(&mut text, report);
     text.push_str(&closing(report));
     text
 }
@@ -125,6 +127,35 @@ fn inconclusive(text: &mut String, attempts: &[Attempt]) {
     }
 }
 
+/// What is otherwise than in the earlier report that was named; what loosens first.
+fn against(text: &mut String, report: &Report) {
+    let Some(comparison) = &report.against else { return };
+    let _infallible = writeln!(text, "\nagainst {}", comparison.earlier);
+    if comparison.changes.is_empty() {
+        let _infallible = writeln!(text, "  nothing changed");
+    }
+    let (loosening, other): (Vec<&Change>, Vec<&Change>) = comparison.changes.iter().partition(|change| change.loosens);
+    for (style, changes) in [(BAD, loosening), (QUIET, other)] {
+        for Change { kind, id, what, .. } in changes {
+            let _infallible = writeln!(text, "  {style}{kind}{style:#} {id}: {what}");
+        }
+    }
+}
+
+/// Holes that the run made itself and did not notice.
+fn controls(text: &mut String, report: &Report) {
+    if !report.is_detector_broken() {
+        return;
+    }
+    let _infallible = writeln!(
+        text,
+        "\n{BAD}the detector is broken{BAD:#}: holes that it made itself went unnoticed, so nothing that held can be relied on"
+    );
+    for control in report.controls.iter().filter(|control| !control.noticed) {
+        let _infallible = writeln!(text, "  {}: {}\n    {}", control.name, control.shown_by, control.why);
+    }
+}
+
 fn closing(report: &Report) -> String {
     let summary = report.summary();
     let each = if summary.attempts == 0 { 0.0 } else { report.seconds * 1000.0 / summary.attempts as f64 };
@@ -145,10 +176,16 @@ fn closing(report: &Report) -> String {
         let all = all.map(|(Tried { tried, of }, what)| format!("{tried} of {of} {what}"));
         let _infallible = writeln!(text, "tried: {}", all.join(", "));
     }
+    if !report.controls.is_empty() {
+        let noticed = report.controls.iter().filter(|control| control.noticed).count();
+        let _infallible = writeln!(text, "negative controls: {noticed} of {} noticed", report.controls.len());
+    }
     let (style, verdict) = if summary.attempts == 0 && summary.probes == 0 {
         (DOUBT, "NOTHING WAS VERIFIED".to_owned())
     } else if summary.findings > 0 || summary.leak > 0 || summary.over_denial > 0 {
         (BAD, "THE CONTRACT DOES NOT HOLD".to_owned())
+    } else if report.is_detector_broken() {
+        (BAD, "THE DETECTOR IS BROKEN".to_owned())
     } else if summary.inconclusive > 0 {
         (DOUBT, "INCONCLUSIVE".to_owned())
     } else if summary.not_run > 0 {

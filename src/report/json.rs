@@ -1,5 +1,7 @@
 //! The JSON report, version 1: frozen structs of its own, so that no change of the model changes the format.
 
+pub(crate) mod contract;
+pub mod earlier;
 mod explanation;
 
 use crate::model::attempt;
@@ -21,11 +23,16 @@ struct Report<'a> {
     beyond: Vec<Finding<'a>>,
     accepted: Vec<Accepted<'a>>,
     probes: Vec<Probe<'a>>,
+    controls: Vec<Control<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     coverage: Option<Coverage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    against: Option<Against<'a>>,
     inconclusive_probes: Vec<NotRun<'a>>,
     not_run: Vec<NotRun<'a>>,
     not_tried: Vec<NotRun<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contract: Option<contract::Contract>,
 }
 
 #[derive(Serialize)]
@@ -77,6 +84,29 @@ struct Accepted<'a> {
 struct Probe<'a> {
     name: &'a str,
     tried: usize,
+}
+
+#[derive(Serialize)]
+struct Control<'a> {
+    name: &'a str,
+    noticed: bool,
+    shown_by: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    why: &'a str,
+}
+
+#[derive(Serialize)]
+struct Against<'a> {
+    earlier: &'a str,
+    changes: Vec<Change<'a>>,
+}
+
+#[derive(Serialize)]
+struct Change<'a> {
+    kind: &'a str,
+    id: &'a str,
+    what: &'a str,
+    loosens: bool,
 }
 
 #[derive(Serialize)]
@@ -158,10 +188,13 @@ pub fn render(report: &report::Report) -> Result<String, serde_json::Error> {
             .map(|accepted| Accepted { id: &accepted.id, what: &accepted.what, reason: &accepted.reason })
             .collect(),
         coverage: report.coverage.as_ref().map(of_coverage),
+        against: report.against.as_ref().map(of_comparison),
         probes: report.probes.iter().map(|probe| Probe { name: &probe.name, tried: probe.tried }).collect(),
+        controls: report.controls.iter().map(of_control).collect(),
         inconclusive_probes: report.doubts.iter().map(of_not_run).collect(),
         not_run: report.not_run.iter().map(of_not_run).collect(),
         not_tried: report.not_tried.iter().map(of_not_run).collect(),
+        contract: report.contract.as_ref().map(Into::into),
     };
     serde_json::to_string_pretty(&document).map(|text| text + "\n")
 }
@@ -181,6 +214,20 @@ fn of_attempt(attempt: &attempt::Attempt) -> Attempt<'_> {
         why: &attempt.why,
         statement: &attempt.statement,
     }
+}
+
+fn of_control(control: &report::Control) -> Control<'_> {
+    let report::Control { name, noticed, shown_by, why } = control;
+    Control { name, noticed: *noticed, shown_by, why }
+}
+
+fn of_comparison(comparison: &report::Comparison) -> Against<'_> {
+    Against { earlier: &comparison.earlier, changes: comparison.changes.iter().map(of_change).collect() }
+}
+
+fn of_change(change: &report::Change) -> Change<'_> {
+    let report::Change { kind, id, what, loosens } = change;
+    Change { kind, id, what, loosens: *loosens }
 }
 
 fn of_coverage(coverage: &report::Coverage) -> Coverage {

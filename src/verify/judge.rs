@@ -63,7 +63,8 @@ impl Case<'_> {
             .all(|command| self.contract.promises(&self.subject.access, &self.persona.actor, standing, *command))
     }
 
-    fn promised(&self) -> bool {
+    /// Whether the contract promises what the statement does.
+    pub(crate) fn promised(&self) -> bool {
         match self.planned.promise {
             Promise::Yes => true,
             Promise::No => false,

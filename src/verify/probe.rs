@@ -1,6 +1,7 @@
 //! The probes: checks of channels that are not plain attempts, each in a file of its own, in one slice.
 
 mod accept;
+pub(crate) mod controls;
 mod doorway;
 mod marks;
 mod rights;

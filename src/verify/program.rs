@@ -4,7 +4,7 @@ use crate::model::failure::Failure;
 use crate::model::report::NotRun;
 use crate::verify::coverage;
 use crate::verify::form::{self, Aim, Plan, Planned, Promise, Route, Scene, Tells, Who};
-use crate::verify::suite::Options;
+use crate::verify::options::Options;
 use crate::verify::trial::Trial;
 use crate::verify::world::build::Standing;
 use crate::verify::world::insert::key_columns;

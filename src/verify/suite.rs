@@ -1,6 +1,7 @@
 //! The run: plan the worlds, make every attempt in transactions that are always rolled back, judge, report.
 
 mod aftermath;
+mod controls;
 mod tried_world;
 
 use crate::contract::validate;
@@ -12,12 +13,12 @@ use crate::model::catalog::Catalog;
 use crate::model::explanation::Explanation;
 use crate::model::failure::Failure;
 use crate::model::finding::Finding;
-use crate::model::report::{Accepted, Coverage, NotRun, ProbeCount};
-use crate::model::source::SourceFile;
+use crate::model::report::{Accepted, Control, Coverage, NotRun, ProbeCount};
 use crate::verify::coverage::tried;
 use crate::verify::fitness::{fit_to_judge, is_tried, not_tried};
 use crate::verify::form;
 use crate::verify::judge::judge;
+use crate::verify::options::{Ground, Options};
 use crate::verify::persona::{self, Persona, cast};
 use crate::verify::probe::site::{Known, Site};
 use crate::verify::probe::{self, PROBES, Probe, Probes};
@@ -37,66 +38,6 @@ use tried_world::Tried;
 /// How often a world is built anew after a lost connection before the rest is given up.
 const LIVES: usize = 3;
 
-/// The database that is verified, as far as it changes how.
-#[derive(Debug, Clone, Copy)]
-pub struct Ground {
-    /// The user's own database: no DDL, no TRUNCATE, and only bounded statements without WHERE.
-    pub target: bool,
-    /// One message at a time: an engine that serves one connection, and on which errors are dear.
-    pub stepwise: bool,
-    /// After so many errors the connection is made anew.
-    pub errors_per_session: Option<usize>,
-}
-
-/// What the user asked for.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Only attempts whose id contains one of these; all where empty.
-    pub only: Vec<String>,
-    /// Statements without WHERE are tried only on tables of at most so many rows (targets).
-    pub bare_bound: u64,
-    /// The id of the attempt or finding whose explanation is wanted, too; or the beginning, up to a slash, of several.
-    pub asked: Option<String>,
-    /// Whether its psql script is.
-    pub repro: bool,
-    /// The day by which the contract's `expires` are judged.
-    pub today: time::Date,
-    /// The project's `fixtures/rows/*.sql`: values where a table's conditions defeat making them.
-    pub rows: Vec<SourceFile>,
-}
-
-impl Options {
-    /// What has to be tried to see an attempt's or a finding's id again, as parts of ids.
-    pub fn scope(id: &str) -> Vec<String> {
-        // A finding is told of with its table's other attempts: `leak/documents/user/other/select`.
-        let of_attempts = findings::CHECKS.iter().find_map(|check| id.strip_prefix(check)?.strip_prefix('/'));
-        let table = of_attempts.and_then(|rest| rest.rsplitn(4, '/').nth(3)).map(|table| format!("{table}/"));
-        table.into_iter().chain([id.to_owned()]).collect()
-    }
-
-    /// Whether the explanation of an attempt or finding of that id is wanted.
-    pub fn asks_for(&self, id: &str) -> bool {
-        self.asked.as_deref().is_some_and(|asked| id == asked || (asked.ends_with('/') && id.starts_with(asked)))
-    }
-
-    /// Whether an attempt or probe of that id is asked for.
-    pub(crate) fn wants(&self, id: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|part| id.contains(part))
-    }
-
-    /// Whether an attempt is asked for; for what attempts set off, all are.
-    pub(crate) fn wants_attempt(&self, id: &str) -> bool {
-        let set_off = |part: &String| probe::ON_ATTEMPTS.iter().any(|probe| part.starts_with(&format!("{probe}/")));
-        self.wants(id) || self.only.iter().any(set_off)
-    }
-
-    /// Whether a probe of that name is asked for, by a part of its name or by the id of one of its findings.
-    fn wants_probe(&self, name: &str) -> bool {
-        let own = format!("{name}/");
-        self.wants(&own) || self.only.iter().any(|part| part.starts_with(&own))
-    }
-}
-
 /// What a verification found.
 #[derive(Debug)]
 pub struct Verified {
@@ -114,6 +55,8 @@ pub struct Verified {
     pub accepted: Vec<Accepted>,
     /// The probes that were made.
     pub probes: Vec<ProbeCount>,
+    /// The negative controls.
+    pub controls: Vec<Control>,
     /// What was tried of what there is; `None` where only some of it was asked for.
     pub coverage: Option<Coverage>,
     /// What probes tried and could not judge.
@@ -166,12 +109,24 @@ pub async fn verify(
         probes: Probes::default(),
         refused: BTreeSet::new(),
         strays: Vec::new(),
+        controls: Vec::new(),
         elapsed: Duration::ZERO,
         explaining: Duration::ZERO,
     };
     run.all_worlds(session, connect).await?;
-    let Run { setting, elapsed, attempts, explanations, strays, mut findings, mut not_run, script, mut probes, .. } =
-        run;
+    let Run {
+        setting,
+        elapsed,
+        attempts,
+        explanations,
+        strays,
+        mut findings,
+        mut not_run,
+        script,
+        mut probes,
+        controls,
+        ..
+    } = run;
     let strays = stray::findings(&setting, &strays, &probes.explained);
     let all = options.only.is_empty() && probes.not_run.is_empty() && probes.doubts.is_empty();
     probes.not_tried.extend((!attempts.is_empty()).then(form::not_tried));
@@ -195,6 +150,7 @@ pub async fn verify(
         beyond: probes.beyond,
         accepted: probes.accepted,
         probes: probes.counts,
+        controls,
         coverage,
         doubts: probes.doubts,
         not_run,
@@ -234,9 +190,10 @@ struct Run<'a> {
     refused: BTreeSet<(usize, usize)>,
     /// What attempts changed elsewhere without a promise.
     strays: Vec<Stray>,
+    controls: Vec<Control>,
     /// How long the attempts took.
     elapsed: Duration,
-    /// How long explaining them took, which is no attempt's time.
+    /// How long explaining them and the negative controls took, which is no attempt's time.
     explaining: Duration,
 }
 
@@ -289,6 +246,7 @@ impl Run<'_> {
         let mut observed: Vec<Observed> = Vec::new();
         // Keys and standings are the same however often the world is built; what changed is told against the latest.
         let mut first = None;
+        let mut latest = None;
         let mut lives = LIVES;
         loop {
             let (current, begun) = open(session, connect).await?;
@@ -357,6 +315,7 @@ impl Run<'_> {
             }
             if done {
                 *session = Some((current, true));
+                latest = Some((standing, whole));
                 break;
             }
             current.close().await;
@@ -373,6 +332,10 @@ impl Run<'_> {
             }
             if let Some((session, true)) = session {
                 let started = Instant::now();
+                if let Some((standing, whole)) = latest.filter(|_| world.kind == WorldKind::Different) {
+                    let stands = (&standing, whole.as_slice());
+                    self.controls.extend(controls::make(session, &tried, stands, self.ground.stepwise).await);
+                }
                 self.explain(session, &tried).await;
                 self.explaining += started.elapsed();
             }
@@ -423,6 +386,10 @@ impl Run<'_> {
             };
             while let Some(probe) = left.next_if(|_| !current.is_closed()) {
                 self.probes.make(probe, &site).await;
+            }
+            if !current.is_closed() {
+                let wants = |name: &str| self.options.wants_probe(name);
+                self.controls.extend(probe::controls::make(&site, wants).await);
             }
             if let Some(script) = self.script_of_probe(&site).await {
                 self.script = Some(script);

@@ -47,6 +47,8 @@ pub(super) async fn complete(
 
 /// Takes what the target's verification has not, and says how many attempts that is.
 fn take(verified: &mut Verified, copy: Verified, options: &Options) -> usize {
+    // Those of the target stand; of the copy's only what is broken says more.
+    verified.controls.extend(copy.controls.into_iter().filter(|control| !control.noticed));
     let known: BTreeSet<String> = verified.attempts.iter().map(|attempt| attempt.id.clone()).collect();
     let mut attempts = copy.attempts;
     attempts.retain(|attempt| !known.contains(&attempt.id) && options.wants(&attempt.id));
