@@ -4,6 +4,8 @@
 mod actors;
 #[path = "verify/against.rs"]
 mod against;
+#[path = "verify/atoms.rs"]
+mod atoms;
 #[path = "support/cluster.rs"]
 #[expect(dead_code, reason = "shared with tests that use all of it")]
 mod cluster;
