@@ -6,6 +6,8 @@ mod actors;
 mod against;
 #[path = "verify/any_schema.rs"]
 mod any_schema;
+#[path = "verify/atoms.rs"]
+mod atoms;
 #[path = "support/cluster.rs"]
 #[expect(dead_code, reason = "shared with tests that use all of it")]
 mod cluster;

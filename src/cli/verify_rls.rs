@@ -149,6 +149,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         contract: Some(contract),
         against: None,
         coverage: verified.coverage,
+        atoms: verified.atoms,
         doubts: verified.doubts,
         not_run: verified.not_run,
         not_tried,

@@ -5,6 +5,7 @@ use crate::model::attempt::{Attempt, Verdict};
 use crate::model::explanation::Explanation;
 use crate::model::failure::Failure;
 use crate::model::finding::Finding;
+use std::collections::BTreeSet;
 
 /// Something that was not tried, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +47,23 @@ pub struct Coverage {
     pub columns: Tried,
     /// The policies of the contract's tables.
     pub policies: Tried,
+}
+
+/// A part of a policy's condition that AND, OR and NOT put together, and what it was seen as.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AtomSeen {
+    /// The policy: `documents.documents_select`.
+    pub policy: String,
+    /// `USING` or `WITH CHECK`.
+    pub clause: String,
+    /// As the server writes it, all names qualified.
+    pub text: String,
+    /// The personas for whom some row made it true.
+    pub true_for: BTreeSet<String>,
+    /// The personas for whom some row made it false.
+    pub false_for: BTreeSet<String>,
+    /// The personas for whom some row made it NULL.
+    pub null_for: BTreeSet<String>,
 }
 
 /// A probe that was made.
@@ -171,6 +189,8 @@ pub struct Report {
     pub against: Option<Comparison>,
     /// What was tried of what there is; `None` where only some of it was asked for.
     pub coverage: Option<Coverage>,
+    /// What the parts of the policies' conditions were seen as; empty on a target, and where only some was asked for.
+    pub atoms: Vec<AtomSeen>,
     /// What probes tried and could not judge.
     pub doubts: Vec<NotRun>,
     /// What was planned and not made.

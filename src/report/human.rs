@@ -176,6 +176,11 @@ fn closing(report: &Report) -> String {
         let all = all.map(|(Tried { tried, of }, what)| format!("{tried} of {of} {what}"));
         let _infallible = writeln!(text, "tried: {}", all.join(", "));
     }
+    if !report.atoms.is_empty() {
+        let open = report.atoms.iter().filter(|atom| atom.false_for.is_empty()).count();
+        let _infallible =
+            writeln!(text, "parts of policies seen false: {} of {}", report.atoms.len() - open, report.atoms.len());
+    }
     if !report.controls.is_empty() {
         let noticed = report.controls.iter().filter(|control| control.noticed).count();
         let _infallible = writeln!(text, "negative controls: {noticed} of {} noticed", report.controls.len());

@@ -8,6 +8,7 @@ use crate::model::attempt;
 use crate::model::finding;
 use crate::model::report;
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// The version that the report begins with.
 pub const VERSION: u32 = 1;
@@ -25,7 +26,7 @@ struct Report<'a> {
     probes: Vec<Probe<'a>>,
     controls: Vec<Control<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    coverage: Option<Coverage>,
+    coverage: Option<Coverage<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     against: Option<Against<'a>>,
     inconclusive_probes: Vec<NotRun<'a>>,
@@ -60,11 +61,22 @@ struct Summary {
 }
 
 #[derive(Serialize)]
-struct Coverage {
+struct Coverage<'a> {
     tables: Tried,
     actors: Tried,
     columns: Tried,
     policies: Tried,
+    atoms: Vec<Atom<'a>>,
+}
+
+#[derive(Serialize)]
+struct Atom<'a> {
+    policy: &'a str,
+    clause: &'a str,
+    text: &'a str,
+    true_for: &'a BTreeSet<String>,
+    false_for: &'a BTreeSet<String>,
+    null_for: &'a BTreeSet<String>,
 }
 
 #[derive(Serialize)]
@@ -187,7 +199,7 @@ pub fn render(report: &report::Report) -> Result<String, serde_json::Error> {
             .iter()
             .map(|accepted| Accepted { id: &accepted.id, what: &accepted.what, reason: &accepted.reason })
             .collect(),
-        coverage: report.coverage.as_ref().map(of_coverage),
+        coverage: report.coverage.as_ref().map(|coverage| of_coverage(coverage, &report.atoms)),
         against: report.against.as_ref().map(of_comparison),
         probes: report.probes.iter().map(|probe| Probe { name: &probe.name, tried: probe.tried }).collect(),
         controls: report.controls.iter().map(of_control).collect(),
@@ -230,10 +242,16 @@ fn of_change(change: &report::Change) -> Change<'_> {
     Change { kind, id, what, loosens: *loosens }
 }
 
-fn of_coverage(coverage: &report::Coverage) -> Coverage {
+fn of_atom(atom: &report::AtomSeen) -> Atom<'_> {
+    let report::AtomSeen { policy, clause, text, true_for, false_for, null_for } = atom;
+    Atom { policy, clause, text, true_for, false_for, null_for }
+}
+
+fn of_coverage<'a>(coverage: &report::Coverage, atoms: &'a [report::AtomSeen]) -> Coverage<'a> {
     let tried = |tried: report::Tried| Tried { tried: tried.tried, of: tried.of };
     let report::Coverage { tables, actors, columns, policies } = *coverage;
-    Coverage { tables: tried(tables), actors: tried(actors), columns: tried(columns), policies: tried(policies) }
+    let atoms = atoms.iter().map(of_atom).collect();
+    Coverage { tables: tried(tables), actors: tried(actors), columns: tried(columns), policies: tried(policies), atoms }
 }
 
 fn of_finding<'a>(report: &'a report::Report, finding: &'a finding::Finding) -> Finding<'a> {

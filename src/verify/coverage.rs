@@ -1,6 +1,7 @@
 //! What the contract leaves open: tables of exposed schemas without a promise, roles that are no actor's, and rows that
 //! RLS does not guard.
 
+pub(crate) mod atoms;
 mod roles;
 pub(crate) mod tried;
 

@@ -2,7 +2,7 @@
 //! their conditions is for the row: evaluated as the actor, so that what they read is what the actor may read.
 
 mod policies;
-mod predicate;
+pub(crate) mod predicate;
 mod rows;
 
 use crate::db::error::DbError;

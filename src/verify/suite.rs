@@ -13,7 +13,8 @@ use crate::model::catalog::Catalog;
 use crate::model::explanation::Explanation;
 use crate::model::failure::Failure;
 use crate::model::finding::Finding;
-use crate::model::report::{Accepted, Control, Coverage, NotRun, ProbeCount};
+use crate::model::report::{Accepted, AtomSeen, Control, Coverage, NotRun, ProbeCount};
+use crate::verify::coverage::atoms::Atoms;
 use crate::verify::coverage::tried;
 use crate::verify::fitness::{fit_to_judge, is_tried, not_tried};
 use crate::verify::form;
@@ -59,6 +60,8 @@ pub struct Verified {
     pub controls: Vec<Control>,
     /// What was tried of what there is; `None` where only some of it was asked for.
     pub coverage: Option<Coverage>,
+    /// What the parts of the policies' conditions were seen as.
+    pub atoms: Vec<AtomSeen>,
     /// What probes tried and could not judge.
     pub doubts: Vec<NotRun>,
     /// What was planned and not made.
@@ -110,6 +113,7 @@ pub async fn verify(
         refused: BTreeSet::new(),
         strays: Vec::new(),
         controls: Vec::new(),
+        atoms: Atoms::default(),
         elapsed: Duration::ZERO,
         explaining: Duration::ZERO,
     };
@@ -125,6 +129,7 @@ pub async fn verify(
         script,
         mut probes,
         controls,
+        atoms,
         ..
     } = run;
     let strays = stray::findings(&setting, &strays, &probes.explained);
@@ -141,6 +146,8 @@ pub async fn verify(
         findings.extend(told.findings);
         probes.not_tried.extend(told.not_tried);
     }
+    let (atoms, never_false) = atoms.told(&setting);
+    findings.extend(never_false);
     findings.extend(probes.findings);
     not_run.extend(probes.not_run);
     Ok(Verified {
@@ -152,6 +159,7 @@ pub async fn verify(
         probes: probes.counts,
         controls,
         coverage,
+        atoms,
         doubts: probes.doubts,
         not_run,
         not_tried: probes.not_tried,
@@ -191,6 +199,7 @@ struct Run<'a> {
     /// What attempts changed elsewhere without a promise.
     strays: Vec<Stray>,
     controls: Vec<Control>,
+    atoms: Atoms,
     /// How long the attempts took.
     elapsed: Duration,
     /// How long explaining them and the negative controls took, which is no attempt's time.
@@ -331,13 +340,7 @@ impl Run<'_> {
                 self.attempts.push(judge(&case));
             }
             if let Some((session, true)) = session {
-                let started = Instant::now();
-                if let Some((standing, whole)) = latest.filter(|_| world.kind == WorldKind::Different) {
-                    let stands = (&standing, whole.as_slice());
-                    self.controls.extend(controls::make(session, &tried, stands, self.ground.stepwise).await);
-                }
-                self.explain(session, &tried).await;
-                self.explaining += started.elapsed();
+                self.look_after(session, &tried, latest).await?;
             }
         }
         Ok(None)
@@ -429,16 +432,6 @@ impl Run<'_> {
             whole.push(count.is_some_and(|count| count <= bound));
         }
         Ok(whole)
-    }
-
-    /// What was planned and could not be made any more.
-    fn give_up(&mut self, program: &Program, made: usize) {
-        for (planned, (own, _)) in program.planned.iter().zip(&program.of_attempt) {
-            if own.is_some_and(|index| index >= made) {
-                let what = program::id(&self.setting, planned);
-                self.not_run.push(NotRun { what, why: "the connection was lost".to_owned() });
-            }
-        }
     }
 }
 

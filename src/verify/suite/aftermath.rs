@@ -1,24 +1,28 @@
 //! What is told of a world's attempts beyond their verdicts, while the world still stands: explanations of those that
 //! findings show, and of the one that is asked for.
 
-use super::Run;
 use super::tried_world::Tried;
+use super::{Run, controls};
 use crate::db::quote::{literal, table as quote_table};
 use crate::db::session::Session;
 use crate::model::access::Command;
 use crate::model::attempt::{Attempt, Outcome, Verdict};
 use crate::model::explanation::Explanation;
+use crate::model::failure::Failure;
+use crate::model::report::NotRun;
 use crate::verify::explain::Explainer;
 use crate::verify::form::{Aim, Planned, Route};
 use crate::verify::judge::Case;
 use crate::verify::minimal::{Evidence, Shows, Watched};
 use crate::verify::probe::site::Site;
 use crate::verify::repro::{Act, Becoming, Piece, Script};
-use crate::verify::world::build::read_back_sql;
+use crate::verify::world::WorldKind;
+use crate::verify::world::build::{Standing, read_back_sql};
 use crate::verify::world::insert::{key_condition, key_expression};
 use crate::verify::{findings, minimal, probe, program};
 use futures::StreamExt;
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 /// How many findings of a run are explained; `--explain` explains each of the others.
 const EXPLAINED: usize = 200;
@@ -27,8 +31,43 @@ const EXPLAINED: usize = 200;
 const AT_ONCE: usize = 20;
 
 impl Run<'_> {
+    /// Everything that is told of a world once its attempts are made: whether holes are noticed, what the parts of
+    /// policies are for its rows, and why attempts came to what they came to. `latest` is how the world stands where all
+    /// attempts were made.
+    ///
+    /// # Errors
+    /// Where policies or rows could not be read.
+    pub(super) async fn look_after(
+        &mut self,
+        session: &Session,
+        tried: &Tried<'_>,
+        latest: Option<(Standing, Vec<bool>)>,
+    ) -> Result<(), Failure> {
+        let started = Instant::now();
+        if let Some((standing, whole)) = latest.filter(|_| tried.world.kind == WorldKind::Different) {
+            let stands = (&standing, whole.as_slice());
+            self.controls.extend(controls::make(session, tried, stands, self.ground.stepwise).await);
+        }
+        if self.options.only.is_empty() && !self.ground.target {
+            self.atoms.look(session, &self.setting, self.ground.stepwise).await?;
+        }
+        self.explain(session, tried).await;
+        self.explaining += started.elapsed();
+        Ok(())
+    }
+
+    /// What was planned and could not be made any more.
+    pub(super) fn give_up(&mut self, program: &program::Program, made: usize) {
+        for (planned, (own, _)) in program.planned.iter().zip(&program.of_attempt) {
+            if own.is_some_and(|index| index >= made) {
+                let what = program::id(&self.setting, planned);
+                self.not_run.push(NotRun { what, why: "the connection was lost".to_owned() });
+            }
+        }
+    }
+
     /// Explains those of this world's attempts that findings show, and what is asked for.
-    pub(super) async fn explain(&mut self, session: &Session, tried: &Tried<'_>) {
+    async fn explain(&mut self, session: &Session, tried: &Tried<'_>) {
         let explainer = Explainer {
             session,
             world: tried.world,
