@@ -6,6 +6,8 @@ use crate::model::source::{Place, SourceFile};
 use squawk_syntax::{SyntaxKind, SyntaxNode};
 use std::ops::Range;
 
+type Parsed = squawk_syntax::Parse<squawk_syntax::SourceFile>;
+
 /// One statement of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
@@ -53,8 +55,11 @@ const COPY: Refusal =
 
 /// Splits a file into statements.
 pub(crate) fn parse(source: &SourceFile) -> Script {
+    script(source, &squawk_syntax::SourceFile::parse(&source.text[bom(source)..]))
+}
+
+fn script(source: &SourceFile, parsed: &Parsed) -> Script {
     let bom = bom(source);
-    let parsed = squawk_syntax::SourceFile::parse(&source.text[bom..]);
     let root = parsed.syntax_node();
     let statements = of(&root).filter_map(|node| statement(&node, bom)).collect();
     let open = parsed
@@ -70,7 +75,16 @@ pub(crate) fn parse(source: &SourceFile) -> Script {
 
 /// The parse tree of each statement, as many as [`parse`] gives, and whether all of it was understood.
 pub(crate) fn nodes(source: &SourceFile) -> Vec<(SyntaxNode, bool)> {
+    understood(&squawk_syntax::SourceFile::parse(&source.text[bom(source)..]))
+}
+
+/// Both, parsed once.
+pub(crate) fn read(source: &SourceFile) -> (Script, Vec<(SyntaxNode, bool)>) {
     let parsed = squawk_syntax::SourceFile::parse(&source.text[bom(source)..]);
+    (script(source, &parsed), understood(&parsed))
+}
+
+fn understood(parsed: &Parsed) -> Vec<(SyntaxNode, bool)> {
     let wrong: Vec<_> = parsed.errors().iter().map(|error| error.range()).collect();
     of(&parsed.syntax_node())
         .filter(|node| statement(node, 0).is_some())
@@ -86,20 +100,34 @@ fn of(root: &SyntaxNode) -> impl Iterator<Item = SyntaxNode> {
     root.children().filter(|node| node.kind() != SyntaxKind::EMPTY_STMT)
 }
 
+/// Where the comments stand.
+pub(crate) fn comments(source: &SourceFile) -> Vec<Range<usize>> {
+    let bom = bom(source);
+    let root = squawk_syntax::SourceFile::parse(&source.text[bom..]).syntax_node();
+    let tokens = root.descendants_with_tokens().filter_map(|element| element.into_token());
+    let comments = tokens.filter(|token| token.kind() == SyntaxKind::COMMENT).map(|token| token.text_range());
+    comments.map(|range| usize::from(range.start()) + bom..usize::from(range.end()) + bom).collect()
+}
+
 /// How many bytes the byte order mark takes at the start; it is not sent.
 pub(crate) fn bom(source: &SourceFile) -> usize {
     if source.text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 }
 }
 
 fn statement(node: &SyntaxNode, offset: usize) -> Option<Statement> {
+    Some(Statement { span: span(node, offset)?, outside: outside(node), refused: refused(node) })
+}
+
+/// The bytes that a part of the tree takes, `offset` bytes further into the file than the tree says, without the semicolon
+/// and the comments around it; `None` where nothing else stands in it.
+pub(crate) fn span(node: &SyntaxNode, offset: usize) -> Option<Range<usize>> {
     let mut tokens = node
         .descendants_with_tokens()
         .filter_map(|element| element.into_token())
         .filter(|token| !token.kind().is_trivia() && token.kind() != SyntaxKind::SEMICOLON);
     let first = tokens.next()?;
     let last = tokens.last().unwrap_or_else(|| first.clone());
-    let span = usize::from(first.text_range().start()) + offset..usize::from(last.text_range().end()) + offset;
-    Some(Statement { span, outside: outside(node), refused: refused(node) })
+    Some(usize::from(first.text_range().start()) + offset..usize::from(last.text_range().end()) + offset)
 }
 
 /// The first words, in capitals, without comments.
