@@ -1,0 +1,96 @@
+//! `lint`: what can be seen of a database without trying anything.
+
+use crate::cli::args::{ConnectionArgs, DatabaseUrl, ProjectArgs};
+use crate::cli::drift::{Format, LOOK, batch};
+use crate::cli::exit::Exit;
+use crate::cli::output::Output;
+use crate::contract::{parse, project};
+use crate::db::conninfo::Conninfo;
+use crate::db::session::Session;
+use crate::db::{catalog, connect};
+use crate::lint::catalogue::{self, Scope};
+use crate::lint::{CATALOGUE, Severity};
+use crate::migrate;
+use crate::model::access::Contract;
+use crate::model::failure::Failure;
+use crate::model::report::{Environment, Report};
+use crate::server::{self, EngineChoice, Regime};
+
+/// Flags.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  chartchek-db lint                            a scratch database made from the migrations\n  chartchek-db lint --target                   the database that DATABASE_URL or PG* name\n  chartchek-db explain rls-disabled            why a lint exists, and its examples"
+)]
+pub(crate) struct Args {
+    /// Look at the database that DATABASE_URL or the PG* variables name; nothing can be written
+    #[arg(long, conflicts_with = "engine")]
+    target: bool,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+    #[command(flatten)]
+    project: ProjectArgs,
+    /// Where the scratch database comes from: auto (local PostgreSQL 15 or newer, else embedded), embedded, local
+    #[arg(long, value_name = "ENGINE", conflicts_with = "database_url")]
+    engine: Option<EngineChoice>,
+    /// Default privileges of the scratch database: explicit (Supabase since 2026) or legacy
+    #[arg(long, value_name = "REGIME", default_value = "explicit")]
+    regime: Regime,
+    /// Fail on what is only worth knowing, too
+    #[arg(long)]
+    strict: bool,
+    /// What standard output shows
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: Format,
+}
+
+pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
+    let project = project::find(args.project.project.as_deref(), args.project.embedded)?;
+    let contract = parse::parse(&project.contract)?;
+    let mut report = Report {
+        command: "lint".to_owned(),
+        environment: Environment {
+            project: project.describe(),
+            tool: concat!("chartchek-db ", env!("CARGO_PKG_VERSION")).to_owned(),
+            ..Environment::default()
+        },
+        ..Report::default()
+    };
+    if args.target || args.connection.database_url.is_some() {
+        let flag = args.connection.database_url.as_ref().map(DatabaseUrl::expose);
+        let target = connect::connect(&Conninfo::resolve(flag, |name| std::env::var(name).ok())?).await?;
+        report.environment.subject = format!("target {}, {} lints", target.endpoint(), CATALOGUE.len());
+        report.environment.engine = "target".to_owned();
+        look(&target, &contract, &mut report).await?;
+        target.close().await;
+    } else {
+        let engine = args.engine.unwrap_or(EngineChoice::Auto);
+        let scratch = server::scratch(engine, args.regime, &project.fingerprint(), async |session| {
+            migrate::apply_all(session, &project).await
+        })
+        .await?;
+        let made = scratch.connect().await?;
+        report.environment.subject = format!("a scratch database made from the migrations, {} lints", CATALOGUE.len());
+        scratch.engine().clone_into(&mut report.environment.engine);
+        args.regime.word().clone_into(&mut report.environment.regime);
+        look(&made, &contract, &mut report).await?;
+        made.close().await;
+    }
+    output.print(&args.format.render(&report, "nothing found")?);
+    let found = !report.findings.is_empty() || args.strict && !report.beyond.is_empty();
+    Ok(if found { Exit::Findings } else { Exit::Clean })
+}
+
+/// Runs the lints in a transaction of their own that can't write. What is only worth knowing stands apart.
+async fn look(session: &Session, contract: &Contract, report: &mut Report) -> Result<(), Failure> {
+    report.environment.server = format!("PostgreSQL {}", catalog::server(session).await?.version);
+    batch(session, &format!("{LOOK}; {}", catalog::NOT_COMPILED)).await?;
+    let found = catalogue::run(session, &Scope::of(contract)).await;
+    batch(session, "ROLLBACK").await?;
+    for (lint, finding) in found? {
+        match lint.severity {
+            Severity::Error | Severity::Warning => report.findings.push(finding),
+            Severity::Info => report.beyond.push(finding),
+        }
+    }
+    Ok(())
+}
