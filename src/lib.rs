@@ -10,7 +10,7 @@ pub mod cli;
 pub mod contract;
 /// Connections, sessions, the catalogue: the only floor besides `server` that speaks to PostgreSQL's client library.
 pub mod db;
-/// What can be seen without trying, of the catalogue and of migration files.
+/// Lints: what can be seen of the catalogue and of migration files without trying.
 pub mod lint;
 /// Migration files: plan, apply, history, lock, and PostgreSQL's errors as file:line:col.
 pub mod migrate;

@@ -1,6 +1,9 @@
 //! Lints: what can be seen without trying, of the catalogue and of migration files.
 
+pub mod catalogue;
 pub mod migration;
+
+use catalogue::catalogue;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,9 +16,22 @@ pub enum Severity {
     Info,
 }
 
+impl Severity {
+    /// The word in headers, docs and output.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Info => "info",
+        }
+    }
+}
+
 /// What a lint looks at.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
+    /// The catalogue, through one query; see [`catalogue`].
+    Catalogue(catalogue::Query),
     /// A migration file; see [`migration`].
     Migration(migration::Check),
 }
@@ -25,7 +41,7 @@ pub enum Kind {
 pub struct Lint {
     /// Kebab-case.
     pub name: &'static str,
-    /// What other linters call it: splinter's ids.
+    /// What other linters call it: splinter's ids, squawk's names.
     pub aliases: &'static [&'static str],
     /// How bad it is.
     pub severity: Severity,
@@ -39,5 +55,24 @@ pub struct Lint {
     pub see: Kind,
 }
 
+/// Every lint of the catalogue, with splinter's ids for it. A new one is its file, `lint/catalogue/<name>.sql`, and a
+/// line here.
+pub const CATALOGUE: &[&Lint] = catalogue! {
+    // Row security, and what policies say.
+    "rls-disabled" ["0013_rls_disabled_in_public"],
+    "rls-not-forced" [],
+    "policy-call-per-row" ["0003_auth_rls_initplan"],
+};
+
 /// Every lint of migration files.
 pub const MIGRATION: &[&Lint] = migration::LINTS;
+
+/// All lints.
+pub fn all() -> impl Iterator<Item = &'static Lint> {
+    CATALOGUE.iter().chain(MIGRATION).copied()
+}
+
+/// The lint of that name or alias.
+pub fn find(name: &str) -> Option<&'static Lint> {
+    all().find(|lint| lint.name == name || lint.aliases.contains(&name))
+}

@@ -1,14 +1,18 @@
 //! Lints of migration files: each finds its bad example exactly once and nothing in its good one; what is allowed, and
 //! where a finding points.
 
+mod support;
+
 use chartchek_db::contract::project::{self, Project};
 use chartchek_db::lint::migration::{self, LINTS};
 use chartchek_db::migrate;
 use chartchek_db::model::failure::Failure;
 use chartchek_db::model::finding::Finding;
 use chartchek_db::model::source::SourceFile;
+use chartchek_db::server::{Regime, stand_in};
 use std::fs;
 use std::path::{Path, PathBuf};
+use support::Server;
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/lint")
@@ -55,6 +59,37 @@ fn each_lint_finds_its_bad_example_once_and_nothing_in_its_good_one() {
             wrong.push(format!("{}/good.sql: {:?}", known.name, good.iter().map(|one| &one.what).collect::<Vec<_>>()));
         }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// An example that PostgreSQL refuses would show nothing.
+#[tokio::test]
+async fn every_example_is_sql_that_runs() {
+    let server = Server::start().await;
+    let session = server.connect("postgres", "postgres").await;
+    stand_in::install(&session, Regime::Explicit, None).await.unwrap();
+    session.batch(&read("migration-base.sql")).await.unwrap();
+    let mut wrong = Vec::new();
+    for known in LINTS {
+        for example in ["bad", "good"] {
+            let name = format!("{}/{example}.sql", known.name);
+            // What nobody can read is no SQL.
+            if name == "unread-statement/bad.sql" {
+                continue;
+            }
+            let text = read(&name);
+            // Those run outside of a transaction; what they make and drop no other example names.
+            let alone = text.contains("CONCURRENTLY ");
+            let ran = if alone { session.batch(&text).await } else { session.batch(&format!("BEGIN; {text}")).await };
+            if let Err(error) = ran {
+                wrong.push(format!("{name}: {}", error.into_failure("does not run")));
+            }
+            if !alone {
+                session.batch("ROLLBACK").await.unwrap();
+            }
+        }
+    }
+    session.close().await;
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

@@ -10,8 +10,8 @@ pub(super) const LINT: Lint = Lint {
     aliases: &["ban-truncate-cascade"],
     severity: Severity::Error,
     condition: "Something is dropped with CASCADE, or TRUNCATE cascades.",
-    effect: "It takes along whatever depends on it, policies, views and foreign keys among it, without naming any of them.",
-    remedy: "Drop by name, in order, what is to go; without CASCADE PostgreSQL lists what is in the way.",
+    effect: "It takes along whatever depends on it, policies, views and foreign keys among it, without naming any of them",
+    remedy: "Drop by name, in order, what is to go; without CASCADE PostgreSQL lists what is in the way",
     see: Kind::Migration(check),
 };
 

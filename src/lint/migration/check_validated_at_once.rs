@@ -10,8 +10,8 @@ pub(super) const LINT: Lint = Lint {
     aliases: &["constraint-missing-not-valid"],
     severity: Severity::Warning,
     condition: "A CHECK is added to a table that is in use, and every row is held against it at once.",
-    effect: "Nobody can read or write the table until all rows are checked.",
-    remedy: "Add it NOT VALID, and VALIDATE CONSTRAINT in a later file: that holds up nobody.",
+    effect: "Nobody can read or write the table until all rows are checked",
+    remedy: "Add it NOT VALID, and VALIDATE CONSTRAINT in a later file: that holds up nobody",
     see: Kind::Migration(check),
 };
 

@@ -9,8 +9,8 @@ pub(super) const LINT: Lint = Lint {
     aliases: &["ban-drop-column"],
     severity: Severity::Warning,
     condition: "DROP COLUMN on a table that is in use.",
-    effect: "Its values are gone; servers of the present release that name it fail from that moment on.",
-    remedy: "Release code first that does not name the column, then drop it, allow this lint over the statement and say why.",
+    effect: "Its values are gone; servers of the present release that name it fail from that moment on",
+    remedy: "Release code first that does not name the column, then drop it, allow this lint over the statement and say why",
     see: Kind::Migration(check),
 };
 

@@ -10,8 +10,8 @@ pub(super) const LINT: Lint = Lint {
     aliases: &["renaming-column"],
     severity: Severity::Warning,
     condition: "A column of a table in use gets another name.",
-    effect: "Servers of the present release that use the old name fail from that moment on, and so do functions, whose bodies are text.",
-    remedy: "Add a column of the new name, write to both until nothing uses the old one, then drop that.",
+    effect: "Servers of the present release that use the old name fail from that moment on, and so do functions, whose bodies are text",
+    remedy: "Add a column of the new name, write to both until nothing uses the old one, then drop that",
     see: Kind::Migration(check),
 };
 

@@ -10,8 +10,8 @@ pub(super) const LINT: Lint = Lint {
     aliases: &["changing-column-type"],
     severity: Severity::Warning,
     condition: "A column of a table in use gets a type for which its rows are written anew, or checked again.",
-    effect: "Nobody can read or write the table until every row and every index of the column is written anew, and clients that expect the old type fail.",
-    remedy: "Add a column of the new type, write to both, fill it in small steps outside of migrations, then let the old one go.",
+    effect: "Nobody can read or write the table until every row and every index of the column is written anew, and clients that expect the old type fail",
+    remedy: "Add a column of the new type, write to both, fill it in small steps outside of migrations, then let the old one go",
     see: Kind::Migration(check),
 };
 

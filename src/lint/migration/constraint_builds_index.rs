@@ -10,8 +10,8 @@ pub(super) const LINT: Lint = Lint {
     aliases: &["disallowed-unique-constraint"],
     severity: Severity::Warning,
     condition: "UNIQUE, PRIMARY KEY or EXCLUDE is added to a table that is in use, and builds its index at once.",
-    effect: "Nobody can read or write the table until the index is built.",
-    remedy: "Build it with CREATE UNIQUE INDEX CONCURRENTLY in one file, and in a later one ADD CONSTRAINT … USING INDEX.",
+    effect: "Nobody can read or write the table until the index is built",
+    remedy: "Build it with CREATE UNIQUE INDEX CONCURRENTLY in one file, and in a later one ADD CONSTRAINT … USING INDEX",
     see: Kind::Migration(check),
 };
 

@@ -8,8 +8,8 @@ pub(super) const LINT: Lint = Lint {
     aliases: &[],
     severity: Severity::Warning,
     condition: "A migration writes rows of a table that it did not make: INSERT, UPDATE, DELETE, MERGE, COPY, TRUNCATE.",
-    effect: "The rows stay locked until the file is through, the migrator bypasses the policies that would have refused, and a health record in a migration stands in git for good.",
-    remedy: "Fill tables in small steps outside of migrations; where the application cannot do without the rows, allow this lint over the statement and say why.",
+    effect: "The rows stay locked until the file is through, the migrator bypasses the policies that would have refused, and a health record in a migration stands in git for good",
+    remedy: "Fill tables in small steps outside of migrations; where the application cannot do without the rows, allow this lint over the statement and say why",
     see: Kind::Migration(check),
 };
 

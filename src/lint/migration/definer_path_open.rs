@@ -10,8 +10,8 @@ pub(super) const LINT: Lint = Lint {
     aliases: &[],
     severity: Severity::Error,
     condition: "A SECURITY DEFINER function has no search_path of its own, or one in which temporary tables come first.",
-    effect: "Whoever calls it decides what its names mean: with a table of the same name in a schema of theirs, temporary ones among them, it works on that with its owner's rights.",
-    remedy: "SET search_path = '' and write every name with its schema; else name pg_temp last.",
+    effect: "Whoever calls it decides what its names mean: with a table of the same name in a schema of theirs, temporary ones among them, it works on that with its owner's rights",
+    remedy: "SET search_path = '' and write every name with its schema; else name pg_temp last",
     see: Kind::Migration(check),
 };
 

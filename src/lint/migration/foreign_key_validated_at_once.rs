@@ -10,8 +10,8 @@ pub(super) const LINT: Lint = Lint {
     aliases: &["adding-foreign-key-constraint"],
     severity: Severity::Warning,
     condition: "A foreign key is added to a table that is in use, and every row is looked up at once.",
-    effect: "Nobody can write to either table until all rows are looked up.",
-    remedy: "Add it NOT VALID, and VALIDATE CONSTRAINT in a later file: that holds up nobody.",
+    effect: "Nobody can write to either table until all rows are looked up",
+    remedy: "Add it NOT VALID, and VALIDATE CONSTRAINT in a later file: that holds up nobody",
     see: Kind::Migration(check),
 };
 

@@ -10,8 +10,8 @@ pub(super) const LINT: Lint = Lint {
     aliases: &[],
     severity: Severity::Error,
     condition: "A policy, trigger, rule or constraint of a table in use is dropped and not made anew in the file, or row security or a trigger is switched off.",
-    effect: "What it kept out comes in from that moment on: rows that others may see, or values that nobody checks.",
-    remedy: "Make the new one in the same file; where it is meant to go, allow this lint over the statement and say what holds instead.",
+    effect: "What it kept out comes in from that moment on: rows that others may see, or values that nobody checks",
+    remedy: "Make the new one in the same file; where it is meant to go, allow this lint over the statement and say what holds instead",
     see: Kind::Migration(check),
 };
 

@@ -10,8 +10,8 @@ pub(super) const LINT: Lint = Lint {
     aliases: &["require-concurrent-index-deletion"],
     severity: Severity::Warning,
     condition: "DROP INDEX or REINDEX without CONCURRENTLY on an index that is in use.",
-    effect: "It takes a lock for which it waits behind every open query of the table, and everybody else waits behind it.",
-    remedy: "Write DROP INDEX CONCURRENTLY or REINDEX (CONCURRENTLY), alone in a file of its own.",
+    effect: "It takes a lock for which it waits behind every open query of the table, and everybody else waits behind it",
+    remedy: "Write DROP INDEX CONCURRENTLY or REINDEX (CONCURRENTLY), alone in a file of its own",
     see: Kind::Migration(check),
 };
 

@@ -10,8 +10,8 @@ pub(super) const LINT: Lint = Lint {
     aliases: &["require-concurrent-index-creation"],
     severity: Severity::Warning,
     condition: "CREATE INDEX without CONCURRENTLY on a table that is in use.",
-    effect: "Nobody can write to the table until the index is built.",
-    remedy: "Write CREATE INDEX CONCURRENTLY, alone in a file of its own.",
+    effect: "Nobody can write to the table until the index is built",
+    remedy: "Write CREATE INDEX CONCURRENTLY, alone in a file of its own",
     see: Kind::Migration(check),
 };
 

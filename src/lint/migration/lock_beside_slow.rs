@@ -9,8 +9,8 @@ pub(super) const LINT: Lint = Lint {
     aliases: &[],
     severity: Severity::Warning,
     condition: "A statement takes a lock that stops reads or writes of a table in use, and a later one in the same file works through a whole table.",
-    effect: "A file is one transaction: the lock stays until the slow statement and the whole file are through.",
-    remedy: "Put the slow statement into a file of its own.",
+    effect: "A file is one transaction: the lock stays until the slow statement and the whole file are through",
+    remedy: "Put the slow statement into a file of its own",
     see: Kind::Migration(check),
 };
 

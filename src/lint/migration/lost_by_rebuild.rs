@@ -8,8 +8,8 @@ pub(super) const LINT: Lint = Lint {
     aliases: &[],
     severity: Severity::Error,
     condition: "A table takes the name of another within one file, and triggers, policies or foreign keys of the old one are not on the new one.",
-    effect: "What held the old table does not hold the new one: triggers stay on the table that was renamed, and so do the foreign keys of other tables.",
-    remedy: "Make on the new table all that stood on the old one, and point the foreign keys of other tables at it, in the same file.",
+    effect: "What held the old table does not hold the new one: triggers stay on the table that was renamed, and so do the foreign keys of other tables",
+    remedy: "Make on the new table all that stood on the old one, and point the foreign keys of other tables at it, in the same file",
     see: Kind::Migration(check),
 };
 

@@ -10,8 +10,8 @@ pub(super) const LINT: Lint = Lint {
     aliases: &["adding-not-nullable-field"],
     severity: Severity::Warning,
     condition: "A column of a table in use becomes NOT NULL, and no valid CHECK shows that it holds no null.",
-    effect: "Nobody can read or write the table until all rows are looked at.",
-    remedy: "ADD CONSTRAINT … CHECK (column IS NOT NULL) NOT VALID, VALIDATE CONSTRAINT in a later file, then SET NOT NULL, which finds the CHECK and looks at nothing; then drop the CHECK.",
+    effect: "Nobody can read or write the table until all rows are looked at",
+    remedy: "ADD CONSTRAINT … CHECK (column IS NOT NULL) NOT VALID, VALIDATE CONSTRAINT in a later file, then SET NOT NULL, which finds the CHECK and looks at nothing; then drop the CHECK",
     see: Kind::Migration(check),
 };
 

@@ -10,8 +10,8 @@ pub(super) const LINT: Lint = Lint {
     aliases: &["adding-required-field"],
     severity: Severity::Error,
     condition: "A column that is NOT NULL and has no default is added to a table that is in use.",
-    effect: "It fails (23502) on the first row that the table holds, and works only where the table is empty, as on a test database.",
-    remedy: "Give it a DEFAULT, or add it without NOT NULL, fill it, and set NOT NULL in a later file.",
+    effect: "It fails (23502) on the first row that the table holds, and works only where the table is empty, as on a test database",
+    remedy: "Give it a DEFAULT, or add it without NOT NULL, fill it, and set NOT NULL in a later file",
     see: Kind::Migration(check),
 };
 

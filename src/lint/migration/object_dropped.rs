@@ -10,8 +10,8 @@ pub(super) const LINT: Lint = Lint {
     aliases: &["ban-drop-database"],
     severity: Severity::Warning,
     condition: "A view, function, type, sequence, schema, role or extension is dropped that the file neither made nor makes anew.",
-    effect: "Whatever names it fails from that moment on.",
-    remedy: "Release code first that does not name it, then drop it, allow this lint over the statement and say why.",
+    effect: "Whatever names it fails from that moment on",
+    remedy: "Release code first that does not name it, then drop it, allow this lint over the statement and say why",
     see: Kind::Migration(check),
 };
 

@@ -9,8 +9,8 @@ pub(super) const LINT: Lint = Lint {
     aliases: &[],
     severity: Severity::Warning,
     condition: "A policy is made, changed or dropped in a file that also works through a whole table.",
-    effect: "On Supabase any policy statement can lock tables of auth, storage and realtime until the file is through: logins wait. Where the lock is not had in time, the slow work is done again.",
-    remedy: "Put policies into a file of their own, and the slow statement into another.",
+    effect: "On Supabase any policy statement can lock tables of auth, storage and realtime until the file is through: logins wait. Where the lock is not had in time, the slow work is done again",
+    remedy: "Put policies into a file of their own, and the slow statement into another",
     see: Kind::Migration(check),
 };
 

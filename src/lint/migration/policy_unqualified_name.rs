@@ -10,8 +10,8 @@ pub(super) const LINT: Lint = Lint {
     aliases: &[],
     severity: Severity::Warning,
     condition: "A policy names a table, or a function of the migrations, without its schema.",
-    effect: "What the name means is decided by the search_path of whoever runs the migration: on another database the policy can ask another table.",
-    remedy: "Write the schema: public.notes, private.uid().",
+    effect: "What the name means is decided by the search_path of whoever runs the migration: on another database the policy can ask another table",
+    remedy: "Write the schema: public.notes, private.uid()",
     see: Kind::Migration(check),
 };
 

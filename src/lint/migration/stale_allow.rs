@@ -8,8 +8,8 @@ pub(super) const LINT: Lint = Lint {
     aliases: &[],
     severity: Severity::Warning,
     condition: "A comment allows a lint that finds nothing there.",
-    effect: "It reads as if something were wrong that is not, and would let the next fault pass.",
-    remedy: "Take the comment out.",
+    effect: "It reads as if something were wrong that is not, and would let the next fault pass",
+    remedy: "Take the comment out",
     see: Kind::Migration(check),
 };
 

@@ -9,8 +9,8 @@ pub(super) const LINT: Lint = Lint {
     aliases: &["ban-drop-table"],
     severity: Severity::Error,
     condition: "DROP TABLE on a table that the file did not make.",
-    effect: "Its rows are gone, and so are its policies, grants and triggers.",
-    remedy: "Let a release go by in which nothing uses it, keep a copy of the rows, then allow this lint over the statement and say why.",
+    effect: "Its rows are gone, and so are its policies, grants and triggers",
+    remedy: "Let a release go by in which nothing uses it, keep a copy of the rows, then allow this lint over the statement and say why",
     see: Kind::Migration(check),
 };
 

@@ -11,8 +11,8 @@ pub(super) const LINT: Lint = Lint {
     aliases: &[],
     severity: Severity::Error,
     condition: "A table of an exposed schema is made, and the file does not also enable row security on it and revoke all rights of the API's roles.",
-    effect: "Between this file and the one that closes the table, or for good where that is forgotten, the API serves its rows to whoever the default privileges name.",
-    remedy: "In the same file: ALTER TABLE … ENABLE ROW LEVEL SECURITY; REVOKE ALL ON TABLE … FROM PUBLIC, anon, authenticated.",
+    effect: "Between this file and the one that closes the table, or for good where that is forgotten, the API serves its rows to whoever the default privileges name",
+    remedy: "In the same file: ALTER TABLE … ENABLE ROW LEVEL SECURITY; REVOKE ALL ON TABLE … FROM PUBLIC, anon, authenticated",
     see: Kind::Migration(check),
 };
 

@@ -9,8 +9,8 @@ pub(super) const LINT: Lint = Lint {
     aliases: &[],
     severity: Severity::Warning,
     condition: "LOCK TABLE takes a lock on a table in use that stops reads or writes.",
-    effect: "People wait until the file is through.",
-    remedy: "Take it out: each statement takes the lock that it needs. Where rows must not change in between, lock in SHARE UPDATE EXCLUSIVE, or lock rows.",
+    effect: "People wait until the file is through",
+    remedy: "Take it out: each statement takes the lock that it needs. Where rows must not change in between, lock in SHARE UPDATE EXCLUSIVE, or lock rows",
     see: Kind::Migration(check),
 };
 

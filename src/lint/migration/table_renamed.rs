@@ -9,8 +9,8 @@ pub(super) const LINT: Lint = Lint {
     aliases: &["renaming-table"],
     severity: Severity::Warning,
     condition: "A table or view in use gets another name or schema, and the file makes nothing in its place.",
-    effect: "Servers of the present release that use the old name fail from that moment on, and so do functions, whose bodies are text.",
-    remedy: "Leave a view with security_invoker under the old name until nothing uses it.",
+    effect: "Servers of the present release that use the old name fail from that moment on, and so do functions, whose bodies are text",
+    remedy: "Leave a view with security_invoker under the old name until nothing uses it",
     see: Kind::Migration(check),
 };
 

@@ -10,8 +10,8 @@ pub(super) const LINT: Lint = Lint {
     aliases: &[],
     severity: Severity::Warning,
     condition: "A table in use is written anew: VACUUM FULL, CLUSTER, SET LOGGED, SET TABLESPACE, SET ACCESS METHOD, SET EXPRESSION, REFRESH without CONCURRENTLY.",
-    effect: "Nobody can read or write the table until it is written.",
-    remedy: "Do it outside of migrations, in a maintenance window or with pg_repack; REFRESH MATERIALIZED VIEW CONCURRENTLY, which wants a unique index.",
+    effect: "Nobody can read or write the table until it is written",
+    remedy: "Do it outside of migrations, in a maintenance window or with pg_repack; REFRESH MATERIALIZED VIEW CONCURRENTLY, which wants a unique index",
     see: Kind::Migration(check),
 };
 

@@ -11,8 +11,8 @@ pub(super) const LINT: Lint = Lint {
     aliases: &[],
     severity: Severity::Warning,
     condition: "All of a table in use is read under a lock that stops reads or writes: ATTACH PARTITION, a domain's new constraint, an index in another guise.",
-    effect: "People wait until all rows are read.",
-    remedy: "Show first, with a valid CHECK, that there is nothing to look for: ADD CONSTRAINT … NOT VALID, and VALIDATE CONSTRAINT in a later file.",
+    effect: "People wait until all rows are read",
+    remedy: "Show first, with a valid CHECK, that there is nothing to look for: ADD CONSTRAINT … NOT VALID, and VALIDATE CONSTRAINT in a later file",
     see: Kind::Migration(check),
 };
 

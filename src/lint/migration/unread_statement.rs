@@ -8,8 +8,8 @@ pub(super) const LINT: Lint = Lint {
     aliases: &[],
     severity: Severity::Error,
     condition: "A statement is written in a way that the reader of SQL here does not understand.",
-    effect: "No lint has looked at what it does.",
-    remedy: "Where PostgreSQL takes it, allow this lint over the statement and say that somebody has read it; else mend it.",
+    effect: "No lint has looked at what it does",
+    remedy: "Where PostgreSQL takes it, allow this lint over the statement and say that somebody has read it; else mend it",
     see: Kind::Migration(check),
 };
 

@@ -10,8 +10,8 @@ pub(super) const LINT: Lint = Lint {
     aliases: &["adding-field-with-default", "adding-serial-primary-key-field"],
     severity: Severity::Warning,
     condition: "A column is added to a table in use whose value must be computed for each row: a volatile default, a serial, an identity, a stored expression.",
-    effect: "Nobody can read or write the table until every row is written anew.",
-    remedy: "Add the column without a default, SET DEFAULT for new rows, and fill the old ones in small steps outside of migrations.",
+    effect: "Nobody can read or write the table until every row is written anew",
+    remedy: "Add the column without a default, SET DEFAULT for new rows, and fill the old ones in small steps outside of migrations",
     see: Kind::Migration(check),
 };
 
