@@ -3,7 +3,8 @@
 use crate::migrate::new_values::{self, EarlyUse};
 use crate::model::failure::Failure;
 use crate::model::source::{Place, SourceFile};
-use squawk_syntax::{SyntaxKind, SyntaxNode};
+use squawk_syntax::{SyntaxKind, SyntaxNode, SyntaxToken};
+use std::iter::successors;
 use std::ops::Range;
 
 type Parsed = squawk_syntax::Parse<squawk_syntax::SourceFile>;
@@ -87,7 +88,7 @@ pub(crate) fn read(source: &SourceFile) -> (Script, Vec<(SyntaxNode, bool)>) {
 fn understood(parsed: &Parsed) -> Vec<(SyntaxNode, bool)> {
     let wrong: Vec<_> = parsed.errors().iter().map(|error| error.range()).collect();
     of(&parsed.syntax_node())
-        .filter(|node| statement(node, 0).is_some())
+        .filter(|node| span(node, 0).is_some())
         .map(|node| {
             let misread = wrong.iter().any(|range| node.text_range().intersect(*range).is_some());
             let understood = !misread && !has(&node, SyntaxKind::ERROR);
@@ -121,12 +122,13 @@ fn statement(node: &SyntaxNode, offset: usize) -> Option<Statement> {
 /// The bytes that a part of the tree takes, `offset` bytes further into the file than the tree says, without the semicolon
 /// and the comments around it; `None` where nothing else stands in it.
 pub(crate) fn span(node: &SyntaxNode, offset: usize) -> Option<Range<usize>> {
-    let mut tokens = node
-        .descendants_with_tokens()
-        .filter_map(|element| element.into_token())
-        .filter(|token| !token.kind().is_trivia() && token.kind() != SyntaxKind::SEMICOLON);
-    let first = tokens.next()?;
-    let last = tokens.last().unwrap_or_else(|| first.clone());
+    let stands = |token: &SyntaxToken| !token.kind().is_trivia() && token.kind() != SyntaxKind::SEMICOLON;
+    let range = node.text_range();
+    let first = successors(node.first_token(), SyntaxToken::next_token).find(stands)?;
+    let last = successors(node.last_token(), SyntaxToken::prev_token).find(stands)?;
+    if !range.contains_range(first.text_range()) {
+        return None;
+    }
     Some(usize::from(first.text_range().start()) + offset..usize::from(last.text_range().end()) + offset)
 }
 
@@ -148,11 +150,11 @@ pub(crate) fn has(node: &SyntaxNode, kind: SyntaxKind) -> bool {
 /// The statements that PostgreSQL refuses inside a transaction block (25001).
 fn outside(node: &SyntaxNode) -> Option<&'static str> {
     use SyntaxKind as Kind;
-    let concurrently = has(node, Kind::CONCURRENTLY_KW);
+    let concurrently = || has(node, Kind::CONCURRENTLY_KW);
     match node.kind() {
-        Kind::CREATE_INDEX if concurrently => Some("CREATE INDEX CONCURRENTLY"),
-        Kind::DROP_INDEX if concurrently => Some("DROP INDEX CONCURRENTLY"),
-        Kind::REINDEX if concurrently => Some("REINDEX CONCURRENTLY"),
+        Kind::CREATE_INDEX if concurrently() => Some("CREATE INDEX CONCURRENTLY"),
+        Kind::DROP_INDEX if concurrently() => Some("DROP INDEX CONCURRENTLY"),
+        Kind::REINDEX if concurrently() => Some("REINDEX CONCURRENTLY"),
         Kind::REINDEX
             if has(node, Kind::REINDEX_TARGET_DATABASE)
                 || has(node, Kind::REINDEX_TARGET_SCHEMA)

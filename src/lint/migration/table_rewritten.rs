@@ -2,7 +2,6 @@
 
 use super::{File, Hit, see};
 use crate::lint::{Kind, Lint, Severity};
-use crate::migrate::tree::find;
 use squawk_syntax::SyntaxKind as Is;
 
 pub(super) const LINT: Lint = Lint {
@@ -15,18 +14,19 @@ pub(super) const LINT: Lint = Lint {
     see: Kind::Migration(check),
 };
 
-/// Those have lints of their own.
-const OTHERS: &[Is] = &[Is::ADD_COLUMN, Is::SET_TYPE];
+/// The other subcommands that write all anew have lints of their own.
+const ACTIONS: &[Is] =
+    &[Is::SET_LOGGED, Is::SET_UNLOGGED, Is::SET_TABLESPACE, Is::SET_ACCESS_METHOD, Is::SET_EXPRESSION];
 
 fn check(file: &File<'_>) -> Vec<Hit> {
     let own = [Is::TRUNCATE, Is::REINDEX];
     let statements = file.foreseen.statements.iter().filter(|one| !own.contains(&one.node.kind()));
     statements
-        .filter(|statement| {
-            statement.node.kind() != Is::ALTER_TABLE || OTHERS.iter().all(|kind| find(&statement.node, *kind).is_none())
-        })
         .filter_map(|statement| {
             let lock = see::in_use(statement).find(|lock| lock.rewrite.is_some() && see::holds_up(lock))?;
+            if statement.node.kind() == Is::ALTER_TABLE {
+                statement.node.descendants().find(|one| ACTIONS.contains(&one.kind()))?;
+            }
             let table = see::shown(&lock.relation);
             let what = format!("{} of {table} wait while it is written anew", see::waits(lock));
             Some(file.hit(&statement.node, table, what))

@@ -2,7 +2,7 @@
 
 use super::{File, Hit, see};
 use crate::lint::{Kind, Lint, Severity};
-use crate::migrate::tree::find;
+use crate::migrate::tree::child;
 use crate::model::plan::TableLock;
 use squawk_syntax::SyntaxKind as Is;
 
@@ -16,19 +16,17 @@ pub(super) const LINT: Lint = Lint {
     see: Kind::Migration(check),
 };
 
-/// Those have lints of their own.
-const OTHERS: &[Is] = &[Is::ADD_COLUMN, Is::SET_TYPE, Is::ADD_CONSTRAINT, Is::SET_NOT_NULL];
-
 fn check(file: &File<'_>) -> Vec<Hit> {
     let own = [Is::CREATE_INDEX, Is::REINDEX];
     let statements = file.foreseen.statements.iter().filter(|one| !own.contains(&one.node.kind()));
     statements
-        .filter(|statement| {
-            statement.node.kind() != Is::ALTER_TABLE || OTHERS.iter().all(|kind| find(&statement.node, *kind).is_none())
-        })
         .filter_map(|statement| {
             let scanned = |lock: &&TableLock| lock.scan.is_some() && lock.rewrite.is_none() && see::holds_up(lock);
             let lock = see::in_use(statement).find(scanned)?;
+            // The other subcommands that read all have lints of their own.
+            if statement.node.kind() == Is::ALTER_TABLE {
+                child(&statement.node, Is::ATTACH_PARTITION)?;
+            }
             let table = see::shown(&lock.relation);
             let what = format!("{} of {table} wait while all of it is read", see::waits(lock));
             Some(file.hit(&statement.node, table, what))

@@ -50,6 +50,7 @@ fn act(build: &mut Builder<'_>, table: &TableName, action: &SyntaxNode) -> bool 
         Kind::DROP_COLUMN => {
             strict(build);
             let column = name(child(action, Kind::COLUMN_NAME_REF));
+            build.catalogue.not_null_checks.retain(|(of, _, checked, _)| of != table || *checked != column);
             let keys = build.foreign_keys(|key| key.table == *table && key.columns.contains(&column));
             for key in keys {
                 build.lock(&key.referenced, AccessExclusive);
@@ -152,6 +153,8 @@ fn act(build: &mut Builder<'_>, table: &TableName, action: &SyntaxNode) -> bool 
         }
         Kind::RENAME_COLUMN | Kind::RENAME_CONSTRAINT => {
             strict(build);
+            let renamed = name(child(action, Kind::COLUMN_NAME_REF));
+            build.catalogue.not_null_checks.retain(|(of, _, checked, _)| of != table || *checked != renamed);
             return true;
         }
         Kind::REPLICA_IDENTITY
