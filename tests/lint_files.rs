@@ -12,6 +12,7 @@ use chartchek_db::model::source::SourceFile;
 use chartchek_db::server::{Regime, stand_in};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use support::Server;
 
 fn fixtures() -> PathBuf {
@@ -238,4 +239,35 @@ fn a_file_cut_anywhere_is_no_panic() {
             }
         }
     }
+}
+
+/// The command: no database, the line with a caret, the exit code.
+#[test]
+fn the_command_shows_the_line_and_exits_with_findings() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    put("policies/access.toml", &fs::read_to_string(support::project().join("policies/access.toml")).unwrap());
+    let run = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chartchek-db"));
+        // Nothing that could choose a database, and no program to start one with.
+        command.env_clear().args(["lint", "--files", "--project"]).arg(folder.path()).output().unwrap()
+    };
+    put("migrations/V001__base.sql", &read("migration-base.sql"));
+    let clean = run();
+    assert_eq!(clean.status.code(), Some(0), "{clean:?}");
+    put("migrations/V002__x.sql", "-- é\n  LOCK TABLE public.notes;\n");
+    let found = run();
+    assert_eq!(found.status.code(), Some(1), "{found:?}");
+    let text = String::from_utf8(found.stdout).unwrap();
+    assert!(text.contains("table-locked: reads and writes of notes wait until the file is through"), "{text}");
+    assert!(text.contains("V002__x.sql:2:3"), "{text}");
+    assert!(text.contains("2 |   LOCK TABLE public.notes;\n  |   ^^^^^^^^^^^^^^^^^^^^^^^"), "{text}");
+    put("migrations/V003__x.sql", "SELECT 'open");
+    let refused = run();
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("V003__x.sql:1:8"));
 }

@@ -91,7 +91,8 @@ fn understood(parsed: &Parsed) -> Vec<(SyntaxNode, bool)> {
         .filter(|node| span(node, 0).is_some())
         .map(|node| {
             let misread = wrong.iter().any(|range| node.text_range().intersect(*range).is_some());
-            let understood = !misread && !has(&node, SyntaxKind::ERROR);
+            // A part that was passed over comes with an error, if not with one in the statement's own bytes.
+            let understood = wrong.is_empty() || !misread && !has(&node, SyntaxKind::ERROR);
             (node, understood)
         })
         .collect()
@@ -334,6 +335,20 @@ mod tests {
             "copy t to '/x'",
         ] {
             assert_eq!(refusal(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_passed_over_comes_with_an_error() {
+        let text =
+            "create table t (a int, \"b\" text check (a > 0)); \\x select $1 frobnicate; alter table t ((; grant é;
+            create policy p on t using (a = any (array(select 1))); create function f() as $$ begin end $$ x y";
+        for end in (0..=text.len()).filter(|at| text.is_char_boundary(*at)) {
+            for start in [0, end / 3, end / 2].into_iter().filter(|at| text.is_char_boundary(*at)) {
+                let parsed = squawk_syntax::SourceFile::parse(&text[start..end]);
+                let passed_over = has(&parsed.syntax_node(), SyntaxKind::ERROR);
+                assert!(!passed_over || !parsed.errors().is_empty(), "{}", &text[start..end]);
+            }
         }
     }
 

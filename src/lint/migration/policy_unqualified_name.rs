@@ -24,13 +24,12 @@ fn check(file: &File<'_>) -> Vec<Hit> {
             let tables = [Is::TABLE_NAME_REF, Is::RELATION_NAME_REF];
             let bare = node.descendants().filter_map(move |one| {
                 let called = one.kind() == Is::CALL_EXPR;
+                if !called && !tables.contains(&one.kind()) {
+                    return None;
+                }
                 let name = if called { one.children().next()? } else { one.clone() };
                 let [written] = <[String; 1]>::try_from(parts(&name)).ok()?;
-                let wanted = if called {
-                    file.functions.contains(&written)
-                } else {
-                    tables.contains(&one.kind()) && !own.contains(&written)
-                };
+                let wanted = if called { file.functions.contains(&written) } else { !own.contains(&written) };
                 wanted.then_some((name, written))
             });
             bare.map(|(name, written)| {
