@@ -83,7 +83,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
 /// Runs the lints in a transaction of their own that can't write. What is only worth knowing stands apart.
 async fn look(session: &Session, contract: &Contract, report: &mut Report) -> Result<(), Failure> {
     report.environment.server = format!("PostgreSQL {}", catalog::server(session).await?.version);
-    batch(session, &format!("{LOOK}; {}", catalog::NOT_COMPILED)).await?;
+    batch(session, LOOK).await?;
     let found = catalogue::run(session, &Scope::of(contract)).await;
     batch(session, "ROLLBACK").await?;
     for (lint, finding) in found? {
