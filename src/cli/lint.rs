@@ -103,7 +103,7 @@ fn read(project: &Project, contract: &Contract, report: &mut Report) -> Result<(
 /// Runs the lints of the catalogue in a transaction of their own that can't write.
 async fn look(session: &Session, contract: &Contract, report: &mut Report) -> Result<(), Failure> {
     report.environment.server = format!("PostgreSQL {}", catalog::server(session).await?.version);
-    batch(session, &format!("{LOOK}; {}", catalog::NOT_COMPILED)).await?;
+    batch(session, LOOK).await?;
     let found = catalogue::run(session, &Scope::of(contract)).await;
     batch(session, "ROLLBACK").await?;
     enter(found?, report);

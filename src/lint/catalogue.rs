@@ -36,6 +36,8 @@ pub(super) use catalogue;
 
 /// What every query may name.
 const COMMON: &str = include_str!("catalogue/common.sql");
+/// Cuts the policies' parse trees, once for all queries of the transaction.
+const TREES: &str = include_str!("catalogue/trees.sql");
 
 /// A lint from its file.
 pub(super) const fn lint(name: &'static str, aliases: &'static [&'static str], sql: &'static str) -> Lint {
@@ -129,7 +131,12 @@ pub async fn run(session: &Session, scope: &Scope) -> Result<Vec<(&'static Lint,
         Kind::Catalogue(query) => Some((*lint, query)),
         Kind::Migration(_) => None,
     });
-    // Polled together: pipelined.
+    // Polled together: pipelined, and run in this order.
+    let trees = async {
+        let not_compiled = session.batch(catalog::NOT_COMPILED).await;
+        not_compiled.map_err(|error| error.into_failure("the catalogue was not read"))
+    };
+    let cut = catalog::document::<serde_json::Value>(session, TREES, &scope.schemas, &scope.clients);
     let answers = join_all(queries.map(async |(lint, query)| {
         let sql = format!(
             "{COMMON}\nselect coalesce(json_agg(row_to_json(q)), '[]')::text from (\n{}\n) q (object, what, statement, detail)",
@@ -138,7 +145,10 @@ pub async fn run(session: &Session, scope: &Scope) -> Result<Vec<(&'static Lint,
         let rows: Result<Vec<Row>, Failure> = catalog::document(session, &sql, &scope.schemas, &scope.clients).await;
         rows.map(|rows| (lint, query.reach, rows)).map_err(|failure| failure.note(format!("in lint {}", lint.name)))
     }))
-    .await;
+    ;
+    let (trees, cut, answers) = futures::join!(trees, cut, answers);
+    trees?;
+    cut?;
     let mut found = Vec::new();
     for answer in answers {
         let (lint, reach, rows) = answer?;

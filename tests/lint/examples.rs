@@ -154,7 +154,7 @@ fn every_lint_has_its_examples_and_every_example_a_lint() {
     assert_eq!(names, folders);
     let files = fs::read_dir(support::project().join("src/lint/catalogue")).unwrap();
     let mut files: Vec<String> = files.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    files.retain(|file| file != "common.sql" && file.ends_with(".sql"));
+    files.retain(|file| !["common.sql", "trees.sql"].contains(&file.as_str()));
     files.sort();
     let mut names: Vec<String> = CATALOGUE.iter().map(|lint| format!("{}.sql", lint.name)).collect();
     names.sort_unstable();

@@ -1,4 +1,4 @@
--- What the lints' queries may name. $1 are the schemas of the contract, $2 the roles that row security is to hold.
+-- What the lints' queries may name, in a transaction in which `trees.sql` has run. $1 are the schemas of the contract, $2 the roles that row security is to hold.
 -- What a query does not name costs it nothing.
 with recursive
 -- The schemas that a request can name: the contract's, and what the server is set to expose. `public` where neither
@@ -81,61 +81,26 @@ policy as (
     from pg_catalog.pg_policy p
     join relation r on r.oid = p.polrelid
 ),
--- The parse trees of policies, cut into nodes' beginnings, nodes' ends and those fields that matter. A node, its fields
--- and its end have one level.
-tree as (
-    select p.oid as policy, t.part, t.tree
-    from policy p, lateral (values ('USING', p.polqual::text), ('WITH CHECK', p.polwithcheck::text)) t (part, tree)
-    where t.tree is not null
-),
-piece as (
-    select t.policy, t.part, m.n, m.v[1] as kind, m.v[2] is not null as closes, m.v[3] as field, m.v[4] as value
-    from tree t
-    cross join regexp_matches(
-        t.tree,
-        '(?<!\\)\{([A-Z_]+)|(?<!\\)(\})|:(funcid|opfuncid|aggfnoid|varattno|varlevelsup|subLinkType|rtable|nulltesttype) ([^\s{}]+)',
-        'g'
-    ) with ordinality m (v, n)
-),
-levelled as (
-    select p.*, sum(case when kind is not null then 1 when closes then -1 else 0 end)
-        over (partition by policy, part order by n) + case when closes then 1 else 0 end as level
-    from piece p
-),
-token as materialized (
-    select l.*,
-        max(n) filter (where kind is not null)
-            over (partition by policy, part, level order by n rows between unbounded preceding and current row) as node,
-        min(n) filter (where closes)
-            over (partition by policy, part, level order by n rows between current row and unbounded following) as last
-    from levelled l
+-- The nodes of policies' parse trees, as `trees.sql` left them: each from n to last.
+node as materialized (
+    select * from json_to_recordset(current_setting('chartchek_db.lint_nodes')::json) as nodes (
+        policy oid, part text, n bigint, last bigint, level bigint, kind text, queries bigint, function oid, is_operator boolean,
+        attnum int, up int, link int, has_from boolean, null_test int
+    )
 ),
 -- Queries inside policies. `link` is the kind of the expression that they stand in: 0 EXISTS, 2 ANY, 4 a value, 6 ARRAY.
 query as materialized (
-    select q.policy, q.part, q.n as first, q.last,
-        (select f.value::int from token f where f.policy = q.policy and f.part = q.part and f.field = 'subLinkType'
-            and f.level = q.level - 1 and f.n < q.n order by f.n desc limit 1) as link,
-        exists (select from token f where f.policy = q.policy and f.part = q.part and f.node = q.n and f.field = 'rtable'
-            and f.value <> '<>') as has_from,
-        (select count(*) from token o where o.policy = q.policy and o.part = q.part and o.kind = 'QUERY'
-            and o.n < q.n and o.last > q.last) as outer_queries
-    from token q
+    select q.policy, q.part, q.n as first, q.last, s.link, q.has_from, q.queries - 1 as outer_queries
+    from node q
+    left join node s on s.policy = q.policy and s.part = q.part and s.kind = 'SUBLINK' and s.level = q.level - 1
+        and s.n < q.n and s.last > q.last
     where q.kind = 'QUERY'
 ),
--- Columns in policies. `up` 0 is of the row that the policy judges, more is of the query that stands so deep.
+-- Columns in policies. `depth` 0 is of the row that the policy judges, more is of the query that stands so deep.
 variable as materialized (
-    select v.policy, v.part, v.n, v.last,
-        (select f.value::int from token f where f.policy = v.policy and f.part = v.part and f.node = v.n and f.field = 'varattno')
-            as attnum,
-        (select count(*) from query q where q.policy = v.policy and q.part = v.part and q.first < v.n and q.last > v.last)
-        - (select f.value::int from token f where f.policy = v.policy and f.part = v.part and f.node = v.n and f.field = 'varlevelsup')
-            as up
-    from token v
-    where v.kind = 'VAR'
+    select v.policy, v.part, v.n, v.last, v.level, v.attnum, v.queries - v.up as depth from node v where v.kind = 'VAR'
 ),
 -- Functions that policies call, operators' among them.
 call as materialized (
-    select t.policy, t.part, t.node as first, t.last, t.value::oid as function, t.field = 'opfuncid' as is_operator
-    from token t
-    where t.field in ('funcid', 'opfuncid', 'aggfnoid') and t.value <> '0'
+    select c.policy, c.part, c.n as first, c.last, c.function, c.is_operator from node c where c.function is not null
 )
