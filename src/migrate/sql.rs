@@ -3,8 +3,7 @@
 use crate::migrate::new_values::{self, EarlyUse};
 use crate::model::failure::Failure;
 use crate::model::source::{Place, SourceFile};
-use squawk_syntax::{SyntaxKind, SyntaxNode, SyntaxToken};
-use std::iter::successors;
+use squawk_syntax::{SyntaxKind, SyntaxNode};
 use std::ops::Range;
 
 type Parsed = squawk_syntax::Parse<squawk_syntax::SourceFile>;
@@ -123,13 +122,13 @@ fn statement(node: &SyntaxNode, offset: usize) -> Option<Statement> {
 /// The bytes that a part of the tree takes, `offset` bytes further into the file than the tree says, without the semicolon
 /// and the comments around it; `None` where nothing else stands in it.
 pub(crate) fn span(node: &SyntaxNode, offset: usize) -> Option<Range<usize>> {
-    let stands = |token: &SyntaxToken| !token.kind().is_trivia() && token.kind() != SyntaxKind::SEMICOLON;
-    let range = node.text_range();
-    let first = successors(node.first_token(), SyntaxToken::next_token).find(stands)?;
-    let last = successors(node.last_token(), SyntaxToken::prev_token).find(stands)?;
-    if !range.contains_range(first.text_range()) {
-        return None;
-    }
+    // All of them in order: from its last token backwards, the tree loses its way at a part that is empty.
+    let mut tokens = node
+        .descendants_with_tokens()
+        .filter_map(|element| element.into_token())
+        .filter(|token| !token.kind().is_trivia() && token.kind() != SyntaxKind::SEMICOLON);
+    let first = tokens.next()?;
+    let last = tokens.last().unwrap_or_else(|| first.clone());
     Some(usize::from(first.text_range().start()) + offset..usize::from(last.text_range().end()) + offset)
 }
 
@@ -290,6 +289,8 @@ mod tests {
             ["select 1", "select ';'", "do $x$ begin perform 1; end $x$", "select 2"]
         );
         assert_eq!(texts("\u{feff}select 1;"), ["select 1"]);
+        // Its last part is an empty one.
+        assert_eq!(texts("alter table t add column x int unique; select 1").len(), 2);
         assert_eq!(texts("create function f() returns int begin atomic select 1; select 2; end; select 3").len(), 2);
         assert_eq!(texts("create rule r as on insert to t do also (delete from a; delete from b); select 3").len(), 2);
     }

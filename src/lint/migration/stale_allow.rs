@@ -9,7 +9,7 @@ pub(super) const LINT: Lint = Lint {
     severity: Severity::Warning,
     condition: "A comment allows a lint that finds nothing there.",
     effect: "It reads as if something were wrong that is not, and would let the next fault pass",
-    remedy: "Take the comment out",
+    remedy: "Take the comment out: what it allowed is mended",
     see: Kind::Migration(check),
 };
 
