@@ -1,5 +1,5 @@
 # One-line targets; CI runs each, so that none rots.
-.PHONY: demo test bench-migrate bench-verify build fmt lint docs clean
+.PHONY: demo test bench-migrate bench-verify bench-lint build fmt lint docs clean
 
 demo:   ## build, and verify ChartChek on a scratch database: migrations, verification, matrix
 	cargo run --quiet --locked -- verify-rls
@@ -25,6 +25,9 @@ docs:   ## rustdoc of every item, warnings are errors
 
 bench-migrate: build  ## migrate beside its peers, those that benches/install-peers.sh installed; ARGS="--write FILE" keeps the table
 	cargo bench --locked --profile dev --bench migrate -- --program $(CURDIR)/target/release/chartchek-db $(ARGS)
+
+bench-lint: build  ## lint of migration files beside squawk, where benches/install-peers.sh installed it
+	cargo bench --locked --profile dev --bench lint -- --program $(CURDIR)/target/release/chartchek-db $(ARGS)
 
 clean:  ## what cargo built
 	cargo clean

@@ -7,6 +7,7 @@ mod doctor;
 mod drift;
 pub mod exit;
 mod interrupt;
+mod lint;
 mod migrate;
 mod new;
 mod output;
@@ -45,6 +46,8 @@ enum Command {
     VerifyRls(verify_rls::Args),
     /// Compare a database with what its migrations produce
     Drift(drift::Args),
+    /// Look for faults that can be seen without trying
+    Lint(lint::Args),
     /// Hold the contract against a catalogue, or draft a first one
     Contract(contract::Args),
     /// Hold policies/*.sql and the migrations together
@@ -98,6 +101,7 @@ async fn run(command: Command, output: &Output, interrupts: &Interrupts) -> anyh
         Command::New(args) => new::run(&args, output),
         Command::VerifyRls(args) => verify_rls::run(args, output).await,
         Command::Drift(args) => drift::run(args, output).await,
+        Command::Lint(args) => lint::run(args, output).await,
         Command::Contract(args) => contract::run(args, output).await,
         Command::Policies(args) => policies::run(args, output).await,
         Command::Doctor(args) => doctor::run(args, output).await,

@@ -10,6 +10,8 @@ pub mod cli;
 pub mod contract;
 /// Connections, sessions, the catalogue: the only floor besides `server` that speaks to PostgreSQL's client library.
 pub mod db;
+/// Lints: what can be seen of the catalogue and of migration files without trying.
+pub mod lint;
 /// Migration files: plan, apply, history, lock, and PostgreSQL's errors as file:line:col.
 pub mod migrate;
 /// Plain data that all floors share. No I/O.

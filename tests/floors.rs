@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     ("lib", &[]),
-    ("cli", &["report", "verify", "schema", "migrate", "contract", "server", "db", "model"]),
+    ("cli", &["report", "verify", "lint", "schema", "migrate", "contract", "server", "db", "model"]),
     ("report", &["model"]),
     ("verify", &["migrate", "contract", "server", "db", "model"]),
+    ("lint", &["migrate", "contract", "server", "db", "model"]),
     ("schema", &["migrate", "contract", "server", "db", "model"]),
     ("migrate", &["contract", "server", "db", "model"]),
     ("contract", &["db", "model"]),

@@ -1,12 +1,13 @@
 //! What pending files would do, told before they run: from each statement's parse tree and the target's catalogue.
 
 mod catalogue;
+mod foresee;
 mod index;
 mod query;
 mod security;
 mod statement;
 mod table;
-mod tree;
+pub(crate) mod tree;
 mod types;
 
 use crate::db::quote;
@@ -17,6 +18,8 @@ use crate::model::access::TableName;
 use crate::model::failure::Failure;
 use crate::model::lock::LockMode;
 use crate::model::plan::{Effect, PlannedFile, PlannedStatement, TableLock};
+pub(crate) use foresee::{Foreseen, ForeseenFile, Named, foresee};
+
 use catalogue::{Catalogue, ForeignKey, Wanted};
 use squawk_syntax::{SyntaxKind, SyntaxNode};
 use std::collections::BTreeSet;

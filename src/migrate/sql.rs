@@ -6,6 +6,8 @@ use crate::model::source::{Place, SourceFile};
 use squawk_syntax::{SyntaxKind, SyntaxNode};
 use std::ops::Range;
 
+type Parsed = squawk_syntax::Parse<squawk_syntax::SourceFile>;
+
 /// One statement of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
@@ -53,8 +55,11 @@ const COPY: Refusal =
 
 /// Splits a file into statements.
 pub(crate) fn parse(source: &SourceFile) -> Script {
+    script(source, &squawk_syntax::SourceFile::parse(&source.text[bom(source)..]))
+}
+
+fn script(source: &SourceFile, parsed: &Parsed) -> Script {
     let bom = bom(source);
-    let parsed = squawk_syntax::SourceFile::parse(&source.text[bom..]);
     let root = parsed.syntax_node();
     let statements = of(&root).filter_map(|node| statement(&node, bom)).collect();
     let open = parsed
@@ -70,13 +75,23 @@ pub(crate) fn parse(source: &SourceFile) -> Script {
 
 /// The parse tree of each statement, as many as [`parse`] gives, and whether all of it was understood.
 pub(crate) fn nodes(source: &SourceFile) -> Vec<(SyntaxNode, bool)> {
+    understood(&squawk_syntax::SourceFile::parse(&source.text[bom(source)..]))
+}
+
+/// Both, parsed once.
+pub(crate) fn read(source: &SourceFile) -> (Script, Vec<(SyntaxNode, bool)>) {
     let parsed = squawk_syntax::SourceFile::parse(&source.text[bom(source)..]);
+    (script(source, &parsed), understood(&parsed))
+}
+
+fn understood(parsed: &Parsed) -> Vec<(SyntaxNode, bool)> {
     let wrong: Vec<_> = parsed.errors().iter().map(|error| error.range()).collect();
     of(&parsed.syntax_node())
-        .filter(|node| statement(node, 0).is_some())
+        .filter(|node| span(node, 0).is_some())
         .map(|node| {
             let misread = wrong.iter().any(|range| node.text_range().intersect(*range).is_some());
-            let understood = !misread && !has(&node, SyntaxKind::ERROR);
+            // A part that was passed over comes with an error, if not with one in the statement's own bytes.
+            let understood = wrong.is_empty() || !misread && !has(&node, SyntaxKind::ERROR);
             (node, understood)
         })
         .collect()
@@ -86,20 +101,35 @@ fn of(root: &SyntaxNode) -> impl Iterator<Item = SyntaxNode> {
     root.children().filter(|node| node.kind() != SyntaxKind::EMPTY_STMT)
 }
 
+/// Where the comments stand.
+pub(crate) fn comments(source: &SourceFile) -> Vec<Range<usize>> {
+    let bom = bom(source);
+    let root = squawk_syntax::SourceFile::parse(&source.text[bom..]).syntax_node();
+    let tokens = root.descendants_with_tokens().filter_map(|element| element.into_token());
+    let comments = tokens.filter(|token| token.kind() == SyntaxKind::COMMENT).map(|token| token.text_range());
+    comments.map(|range| usize::from(range.start()) + bom..usize::from(range.end()) + bom).collect()
+}
+
 /// How many bytes the byte order mark takes at the start; it is not sent.
 pub(crate) fn bom(source: &SourceFile) -> usize {
     if source.text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 }
 }
 
 fn statement(node: &SyntaxNode, offset: usize) -> Option<Statement> {
+    Some(Statement { span: span(node, offset)?, outside: outside(node), refused: refused(node) })
+}
+
+/// The bytes that a part of the tree takes, `offset` bytes further into the file than the tree says, without the semicolon
+/// and the comments around it; `None` where nothing else stands in it.
+pub(crate) fn span(node: &SyntaxNode, offset: usize) -> Option<Range<usize>> {
+    // All of them in order: from its last token backwards, the tree loses its way at a part that is empty.
     let mut tokens = node
         .descendants_with_tokens()
         .filter_map(|element| element.into_token())
         .filter(|token| !token.kind().is_trivia() && token.kind() != SyntaxKind::SEMICOLON);
     let first = tokens.next()?;
     let last = tokens.last().unwrap_or_else(|| first.clone());
-    let span = usize::from(first.text_range().start()) + offset..usize::from(last.text_range().end()) + offset;
-    Some(Statement { span, outside: outside(node), refused: refused(node) })
+    Some(usize::from(first.text_range().start()) + offset..usize::from(last.text_range().end()) + offset)
 }
 
 /// The first words, in capitals, without comments.
@@ -120,11 +150,11 @@ pub(crate) fn has(node: &SyntaxNode, kind: SyntaxKind) -> bool {
 /// The statements that PostgreSQL refuses inside a transaction block (25001).
 fn outside(node: &SyntaxNode) -> Option<&'static str> {
     use SyntaxKind as Kind;
-    let concurrently = has(node, Kind::CONCURRENTLY_KW);
+    let concurrently = || has(node, Kind::CONCURRENTLY_KW);
     match node.kind() {
-        Kind::CREATE_INDEX if concurrently => Some("CREATE INDEX CONCURRENTLY"),
-        Kind::DROP_INDEX if concurrently => Some("DROP INDEX CONCURRENTLY"),
-        Kind::REINDEX if concurrently => Some("REINDEX CONCURRENTLY"),
+        Kind::CREATE_INDEX if concurrently() => Some("CREATE INDEX CONCURRENTLY"),
+        Kind::DROP_INDEX if concurrently() => Some("DROP INDEX CONCURRENTLY"),
+        Kind::REINDEX if concurrently() => Some("REINDEX CONCURRENTLY"),
         Kind::REINDEX
             if has(node, Kind::REINDEX_TARGET_DATABASE)
                 || has(node, Kind::REINDEX_TARGET_SCHEMA)
@@ -259,6 +289,8 @@ mod tests {
             ["select 1", "select ';'", "do $x$ begin perform 1; end $x$", "select 2"]
         );
         assert_eq!(texts("\u{feff}select 1;"), ["select 1"]);
+        // Its last part is an empty one.
+        assert_eq!(texts("alter table t add column x int unique; select 1").len(), 2);
         assert_eq!(texts("create function f() returns int begin atomic select 1; select 2; end; select 3").len(), 2);
         assert_eq!(texts("create rule r as on insert to t do also (delete from a; delete from b); select 3").len(), 2);
     }
@@ -304,6 +336,20 @@ mod tests {
             "copy t to '/x'",
         ] {
             assert_eq!(refusal(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_passed_over_comes_with_an_error() {
+        let text =
+            "create table t (a int, \"b\" text check (a > 0)); \\x select $1 frobnicate; alter table t ((; grant é;
+            create policy p on t using (a = any (array(select 1))); create function f() as $$ begin end $$ x y";
+        for end in (0..=text.len()).filter(|at| text.is_char_boundary(*at)) {
+            for start in [0, end / 3, end / 2].into_iter().filter(|at| text.is_char_boundary(*at)) {
+                let parsed = squawk_syntax::SourceFile::parse(&text[start..end]);
+                let passed_over = has(&parsed.syntax_node(), SyntaxKind::ERROR);
+                assert!(!passed_over || !parsed.errors().is_empty(), "{}", &text[start..end]);
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::model::finding::Finding;
 use crate::model::report::{NotRun, Report};
+use crate::report::failure;
 use anstyle::{AnsiColor, Style};
 use std::fmt::Write;
 
@@ -43,7 +44,7 @@ pub fn render(report: &Report, clean: &str) -> String {
 fn render_finding(finding: &Finding, style: Style) -> String {
     let mut text = format!("\n{style}{}{style:#}: {}\n", finding.check, finding.what);
     if let Some(place) = &finding.place {
-        let _infallible = writeln!(text, "  at:    {}", place.location());
+        text.push_str(&failure::shown(place));
     }
     let _infallible = writeln!(text, "  seen:  {}", indented(&finding.why));
     let _infallible = writeln!(text, "  to do: {}", finding.remedy);

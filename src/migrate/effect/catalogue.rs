@@ -85,6 +85,11 @@ pub(super) struct Catalogue {
     pub(super) functions: BTreeMap<String, bool>,
     pub(super) types: BTreeMap<String, Type>,
     pub(super) coercible: BTreeSet<(String, String)>,
+    /// The CHECKs of pending files that a column holds no null: table, constraint, column; and whether rows were held
+    /// against it.
+    pub(super) not_null_checks: Vec<(TableName, String, String, bool)>,
+    /// The triggers and policies that pending files put on tables, in words: they go with the table.
+    pub(super) attached: Vec<(TableName, String)>,
 }
 
 impl Catalogue {
@@ -200,6 +205,8 @@ impl Catalogue {
         self.relations.remove(name);
         self.foreign_keys.retain(|key| key.table != *name && key.referenced != *name);
         self.children.retain(|(parent, child)| parent != name && child != name);
+        self.attached.retain(|(table, _)| table != name);
+        self.not_null_checks.retain(|(table, ..)| table != name);
     }
 
     /// Gives a relation another name.
@@ -220,6 +227,8 @@ impl Catalogue {
             change(&mut key.table);
             change(&mut key.referenced);
         });
+        self.attached.iter_mut().map(|(table, _)| table).for_each(change);
+        self.not_null_checks.iter_mut().map(|(table, ..)| table).for_each(change);
         self.relations.values_mut().filter_map(|relation| relation.table.as_mut()).for_each(change);
     }
 

@@ -1,13 +1,13 @@
 //! The locks and the work of every statement but ALTER TABLE (PostgreSQL manual: 13.3, and each command's page).
 
-use super::tree::{all, child, find, has, has_word, parts, text};
+use super::tree::{all, child, find, has, has_word, name, parts, text};
 use super::{Builder, index, query, table, types};
 use crate::model::access::TableName;
 use crate::model::lock::LockMode::{self, *};
 use squawk_syntax::{SyntaxKind as Kind, SyntaxNode};
 
 /// Names of relations, as statements refer to them.
-const REFERENCES: &[Kind] =
+pub(super) const REFERENCES: &[Kind] =
     &[Kind::TABLE_NAME_REF, Kind::RELATION_NAME_REF, Kind::VIEW_REF, Kind::INDEX_REF, Kind::SEQUENCE_REF];
 
 /// Enters what a statement does.
@@ -41,6 +41,7 @@ pub(super) fn effect(build: &mut Builder<'_>, node: &SyntaxNode) {
         Kind::CREATE_TRIGGER => {
             let relation = child(node, Kind::ON_RELATION).and_then(|on| find(&on, Kind::RELATION_NAME_REF));
             if let Some(name) = on(build, relation, ShareRowExclusive) {
+                attach(build, &name, child(node, Kind::TRIGGER), "trigger");
                 let each_row = has(node, Kind::FOR_EACH_ROW) && build.is_kind(&name, 'p');
                 if each_row {
                     build.lock_descendants(&name);
@@ -49,12 +50,16 @@ pub(super) fn effect(build: &mut Builder<'_>, node: &SyntaxNode) {
             let _from = on(build, child(node, Kind::FROM_TABLE), AccessShare);
         }
         Kind::CREATE_POLICY | Kind::ALTER_POLICY => {
-            let _table = on(build, child(node, Kind::ON_TABLE), AccessExclusive);
+            if let Some(name) = on(build, child(node, Kind::ON_TABLE), AccessExclusive) {
+                attach(build, &name, child(node, Kind::POLICY), "policy");
+            }
             query::reads(build, node);
         }
         Kind::DROP_POLICY | Kind::DROP_TRIGGER | Kind::DROP_RULE | Kind::ALTER_TRIGGER | Kind::ALTER_RULE => {
             let relation = child(node, Kind::ON_TABLE).or_else(|| child(node, Kind::ON_RELATION));
             let name = on(build, relation, AccessExclusive);
+            detach(build, name.as_ref(), child(node, Kind::TRIGGER_REF), "trigger");
+            detach(build, name.as_ref(), child(node, Kind::POLICY_REF), "policy");
             // A row trigger of a partitioned table is on its partitions too.
             if let Some(name) = name.filter(|_| [Kind::DROP_TRIGGER, Kind::ALTER_TRIGGER].contains(&node.kind())) {
                 build.lock_descendants(&name);
@@ -209,6 +214,21 @@ pub(super) fn on(build: &mut Builder<'_>, node: Option<SyntaxNode>, mode: LockMo
     let name = build.named(&name);
     build.lock(&name, mode);
     Some(name)
+}
+
+/// Notes what stands on a table from now on.
+fn attach(build: &mut Builder<'_>, table: &TableName, own: Option<SyntaxNode>, what: &str) {
+    if let Some(own) = own {
+        build.catalogue.attached.push((table.clone(), format!("{what} {}", name(Some(own)))));
+    }
+}
+
+/// Notes what a statement takes from a table.
+fn detach(build: &mut Builder<'_>, table: Option<&TableName>, own: Option<SyntaxNode>, what: &str) {
+    if let Some(own) = own {
+        let gone = format!("{what} {}", name(Some(own)));
+        build.catalogue.attached.retain(|(on, standing)| Some(on) != table || *standing != gone);
+    }
 }
 
 /// Locks every relation that the statement names; `gone` where it drops them.

@@ -50,6 +50,7 @@ fn act(build: &mut Builder<'_>, table: &TableName, action: &SyntaxNode) -> bool 
         Kind::DROP_COLUMN => {
             strict(build);
             let column = name(child(action, Kind::COLUMN_NAME_REF));
+            build.catalogue.not_null_checks.retain(|(of, _, checked, _)| of != table || *checked != column);
             let keys = build.foreign_keys(|key| key.table == *table && key.columns.contains(&column));
             for key in keys {
                 build.lock(&key.referenced, AccessExclusive);
@@ -67,6 +68,7 @@ fn act(build: &mut Builder<'_>, table: &TableName, action: &SyntaxNode) -> bool 
         Kind::DROP_CONSTRAINT => {
             strict(build);
             let dropped = name(child(action, Kind::CONSTRAINT_NAME_REF));
+            build.catalogue.not_null_checks.retain(|(of, check, ..)| of != table || *check != dropped);
             for key in build.foreign_keys(|key| key.table == *table && key.name == dropped) {
                 build.lock(&key.referenced, AccessExclusive);
             }
@@ -77,6 +79,9 @@ fn act(build: &mut Builder<'_>, table: &TableName, action: &SyntaxNode) -> bool 
             build.lock(table, ShareUpdateExclusive);
             build.scan(table, "checks every row");
             let checked = name(child(action, Kind::CONSTRAINT_NAME_REF));
+            for (of, check, _, valid) in &mut build.catalogue.not_null_checks {
+                *valid |= of == table && *check == checked;
+            }
             for key in build.foreign_keys(|key| key.table == *table && key.name == checked) {
                 build.lock(&key.referenced, RowShare);
                 build.scan(
@@ -148,6 +153,8 @@ fn act(build: &mut Builder<'_>, table: &TableName, action: &SyntaxNode) -> bool 
         }
         Kind::RENAME_COLUMN | Kind::RENAME_CONSTRAINT => {
             strict(build);
+            let renamed = name(child(action, Kind::COLUMN_NAME_REF));
+            build.catalogue.not_null_checks.retain(|(of, _, checked, _)| of != table || *checked != renamed);
             return true;
         }
         Kind::REPLICA_IDENTITY
@@ -230,9 +237,20 @@ fn references(build: &mut Builder<'_>, table: &TableName, constraint: &SyntaxNod
     }
     build.lock_descendants(&referenced);
     let key = name(find(constraint, Kind::CONSTRAINT_NAME));
-    let columns = child(constraint, Kind::FOREIGN_KEY_COLUMN_LIST)
-        .map(|list| all(&list, Kind::COLUMN_NAME_REF).filter_map(|column| parts(&column).pop()).collect());
-    build.add_foreign_key(table, key, columns.unwrap_or_default(), referenced);
+    build.add_foreign_key(table, key, key_columns(constraint), referenced);
+}
+
+/// The columns that refer: those in the list, or the one that the constraint stands with.
+fn key_columns(constraint: &SyntaxNode) -> Vec<String> {
+    match child(constraint, Kind::FOREIGN_KEY_COLUMN_LIST) {
+        Some(list) => all(&list, Kind::COLUMN_NAME_REF).filter_map(|column| parts(&column).pop()).collect(),
+        None => constraint
+            .parent()
+            .and_then(|column| child(&column, Kind::COLUMN_NAME))
+            .iter()
+            .filter_map(|name| parts(name).pop())
+            .collect(),
+    }
 }
 
 /// A constraint of ALTER TABLE … ADD.
@@ -242,6 +260,14 @@ fn add_constraint(build: &mut Builder<'_>, table: &TableName, constraint: &Synta
         return references(build, table, constraint, true);
     }
     build.lock(table, LockMode::AccessExclusive);
+    if kind == Kind::CHECK_CONSTRAINT
+        && !has(constraint, Kind::NOT_ENFORCED)
+        && let Some(column) = types::not_null_column(constraint)
+    {
+        let valid = !has(constraint, Kind::NOT_VALID);
+        let check = name(find(constraint, Kind::CONSTRAINT_NAME));
+        build.catalogue.not_null_checks.push((table.clone(), check, column, valid));
+    }
     match kind {
         Kind::CHECK_CONSTRAINT | Kind::NOT_NULL_CONSTRAINT if has(constraint, Kind::NOT_VALID) || has(constraint, Kind::NOT_ENFORCED) => {}
         Kind::CHECK_CONSTRAINT => build.scan(table, "checks every row; NOT VALID, and VALIDATE CONSTRAINT in a later file, would not hold up anybody"),
@@ -293,6 +319,11 @@ fn alter_column(build: &mut Builder<'_>, table: &TableName, action: &SyntaxNode)
         Kind::SET_EXPRESSION => build.rewrite(table, "each row's value is computed"),
         Kind::SET_NOT_NULL => match known {
             Some(column) if column.not_null || column.shown_not_null => {}
+            _ if build
+                .catalogue
+                .not_null_checks
+                .iter()
+                .any(|(of, _, checked, valid)| *valid && of == table && *checked == column) => {}
             _ => build.scan(table, "looks for nulls, unless a valid CHECK (… IS NOT NULL) shows that there are none"),
         },
         Kind::SET_STATISTICS
@@ -332,7 +363,8 @@ pub(super) fn create(build: &mut Builder<'_>, node: &SyntaxNode) {
             let referenced = build.named(&referenced);
             build.lock(&referenced, ShareRowExclusive);
             build.lock_descendants(&referenced);
-            build.add_foreign_key(&table, name(find(&reference, Kind::CONSTRAINT_NAME)), Vec::new(), referenced);
+            let key = name(find(&reference, Kind::CONSTRAINT_NAME));
+            build.add_foreign_key(&table, key, key_columns(&reference), referenced);
         }
     }
     let others: [(SyntaxKind, LockMode); 3] = [

@@ -3,27 +3,27 @@
 use squawk_syntax::{SyntaxKind, SyntaxNode};
 
 /// The first child of that kind.
-pub(super) fn child(node: &SyntaxNode, kind: SyntaxKind) -> Option<SyntaxNode> {
+pub(crate) fn child(node: &SyntaxNode, kind: SyntaxKind) -> Option<SyntaxNode> {
     node.children().find(|child| child.kind() == kind)
 }
 
 /// The first node of that kind, however deep.
-pub(super) fn find(node: &SyntaxNode, kind: SyntaxKind) -> Option<SyntaxNode> {
+pub(crate) fn find(node: &SyntaxNode, kind: SyntaxKind) -> Option<SyntaxNode> {
     all(node, kind).next()
 }
 
 /// All nodes of that kind, however deep.
-pub(super) fn all(node: &SyntaxNode, kind: SyntaxKind) -> impl Iterator<Item = SyntaxNode> {
+pub(crate) fn all(node: &SyntaxNode, kind: SyntaxKind) -> impl Iterator<Item = SyntaxNode> {
     node.descendants().filter(move |one| one.kind() == kind)
 }
 
 /// Whether a node or word of that kind stands somewhere in it.
-pub(super) fn has(node: &SyntaxNode, kind: SyntaxKind) -> bool {
+pub(crate) fn has(node: &SyntaxNode, kind: SyntaxKind) -> bool {
     node.descendants_with_tokens().any(|element| element.kind() == kind)
 }
 
 /// Whether the word stands in the node itself, not in a part of it.
-pub(super) fn has_word(node: &SyntaxNode, kind: SyntaxKind) -> bool {
+pub(crate) fn has_word(node: &SyntaxNode, kind: SyntaxKind) -> bool {
     node.children_with_tokens().any(|element| element.kind() == kind)
 }
 
@@ -36,12 +36,12 @@ fn tokens(node: &SyntaxNode) -> impl Iterator<Item = String> {
 }
 
 /// The parts of a name, folded as PostgreSQL folds them.
-pub(super) fn parts(node: &SyntaxNode) -> Vec<String> {
+pub(crate) fn parts(node: &SyntaxNode) -> Vec<String> {
     tokens(node).filter(|token| token != ".").map(|token| unquoted(&token)).collect()
 }
 
 /// A name of one part; empty where there is none.
-pub(super) fn name(node: Option<SyntaxNode>) -> String {
+pub(crate) fn name(node: Option<SyntaxNode>) -> String {
     node.and_then(|node| parts(&node).pop()).unwrap_or_default()
 }
 
@@ -53,7 +53,7 @@ fn unquoted(token: &str) -> String {
 }
 
 /// The text on one line, without comments.
-pub(super) fn text(node: &SyntaxNode) -> String {
+pub(crate) fn text(node: &SyntaxNode) -> String {
     let mut text = String::new();
     let mut space = false;
     for token in node.descendants_with_tokens().filter_map(|element| element.into_token()) {

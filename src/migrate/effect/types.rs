@@ -51,7 +51,7 @@ fn keeps(kind: &str, old: &[i32], new: &[i32]) -> bool {
 }
 
 /// `character varying(50)` is the name without the parentheses, and 50.
-fn split(kind: &str) -> (String, Vec<i32>) {
+pub(super) fn split(kind: &str) -> (String, Vec<i32>) {
     let (Some(open), Some(close)) = (kind.find('('), kind.rfind(')')) else { return (kind.to_owned(), Vec::new()) };
     let name = format!("{}{}", kind[..open].trim_end(), &kind[close + 1..]);
     (name, kind[open + 1..close].split(',').filter_map(|number| number.trim().parse().ok()).collect())
@@ -99,6 +99,14 @@ pub(super) fn column(catalogue: &Catalogue, node: &SyntaxNode) -> Column {
         shown_not_null: false,
         checked: has(SyntaxKind::CHECK_CONSTRAINT),
     }
+}
+
+/// The column of which a CHECK says that it is not null, and nothing else.
+pub(super) fn not_null_column(check: &SyntaxNode) -> Option<String> {
+    let (_, condition) = tree::text(check).split_once('(').map(|(start, rest)| (start.to_owned(), rest.to_owned()))?;
+    let column = tree::all(check, SyntaxKind::NAME_REF).next()?;
+    let rest = condition.strip_prefix(&tree::text(&column))?.to_lowercase();
+    (rest.split(')').next().map(str::trim) == Some("is not null")).then(|| tree::parts(&column).pop())?
 }
 
 /// The types that make a sequence.

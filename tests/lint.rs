@@ -1,0 +1,7 @@
+//! Lints find their bad example exactly once and nothing in their good one: `fixtures/lint/<name>/`.
+
+#[path = "lint/command.rs"]
+mod command;
+#[path = "lint/examples.rs"]
+mod examples;
+mod support;
