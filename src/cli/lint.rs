@@ -4,14 +4,14 @@ use crate::cli::args::{ConnectionArgs, DatabaseUrl, ProjectArgs};
 use crate::cli::drift::{Format, LOOK, batch};
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
-use crate::contract::{parse, project};
+use crate::contract::{accept, parse, project};
 use crate::db::conninfo::Conninfo;
 use crate::db::session::Session;
 use crate::db::{catalog, connect};
 use crate::lint::catalogue::{self, Scope};
 use crate::lint::{CATALOGUE, Severity};
 use crate::migrate;
-use crate::model::access::Contract;
+use crate::model::access::{AcceptKind, Contract};
 use crate::model::failure::Failure;
 use crate::model::report::{Environment, Report};
 use crate::server::{self, EngineChoice, Regime};
@@ -92,5 +92,14 @@ async fn look(session: &Session, contract: &Contract, report: &mut Report) -> Re
             Severity::Info => report.beyond.push(finding),
         }
     }
+    let names: Vec<&str> = CATALOGUE.iter().map(|lint| lint.name).collect();
+    let mut found = accept::Found {
+        kind: AcceptKind::Lint,
+        names: &names,
+        findings: &mut report.findings,
+        beyond: &mut report.beyond,
+        accepted: &mut report.accepted,
+    };
+    accept::apply(&mut found, &contract.accepts, true, time::OffsetDateTime::now_utc().date());
     Ok(())
 }
