@@ -11,7 +11,7 @@ use std::fmt::Write;
 /// Flags.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  chartchek-db explain rls-disabled            a lint; splinter's ids are known too\n  chartchek-db explain unique-oracle           a probe\n  chartchek-db explain --lints                 all lints in Markdown: docs/lints.md"
+    after_help = "Examples:\n  chartchek-db explain rls-disabled            a lint; other linters' names for it are known too\n  chartchek-db explain unique-oracle           a probe\n  chartchek-db explain --lints                 all lints in Markdown: docs/lints.md"
 )]
 pub(crate) struct Args {
     /// The name of a lint or probe, as it stands in findings
@@ -45,7 +45,7 @@ fn of_lint(lint: &Lint) -> String {
         let _infallible = writeln!(text, "  {title:<7} {what}");
     }
     if !lint.aliases.is_empty() {
-        let _infallible = writeln!(text, "  splinter {}", lint.aliases.join(", "));
+        let _infallible = writeln!(text, "  {:<7} {}", "also", lint.aliases.join(", "));
     }
     text.push_str(&examples(lint.name, [("bad", "bad.sql"), ("good", "good.sql")]));
     text
@@ -89,7 +89,7 @@ fn document() -> String {
             let Lint { name, condition, effect, remedy, .. } = lint;
             let _infallible = writeln!(text, "\n### {name}\n\n{condition}\n\n- Effect: {effect}.\n- To do: {remedy}.");
             if !lint.aliases.is_empty() {
-                let _infallible = writeln!(text, "- Splinter: {}.", lint.aliases.join(", "));
+                let _infallible = writeln!(text, "- Other linters' names: {}.", lint.aliases.join(", "));
             }
             for (title, file) in [("Bad", "bad.sql"), ("Good", "good.sql")] {
                 if let Some(sql) = project::example(name, file) {
