@@ -45,7 +45,7 @@ fn of_lint(lint: &Lint) -> String {
         let _infallible = writeln!(text, "  {title:<7} {what}");
     }
     if !lint.aliases.is_empty() {
-        let _infallible = writeln!(text, "  {:<7} {}", "also", lint.aliases.join(", "));
+        let _infallible = writeln!(text, "  also    {}", lint.aliases.join(", "));
     }
     text.push_str(&examples(lint.name, [("bad", "bad.sql"), ("good", "good.sql")]));
     text
