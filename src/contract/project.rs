@@ -18,6 +18,11 @@ pub const SEED: &str = "fixtures/development.sql";
 /// Where a project says what rows of its tables hold, where that can't be made from the catalogue.
 pub const ROWS: &str = "fixtures/rows";
 
+/// The text of an example of a lint or probe: `bad.sql`, `good.sql`, `hole.sql`, `closed.sql`.
+pub fn example(name: &str, file: &str) -> Option<&'static str> {
+    embedded::EXAMPLES.iter().find(|example| (example.0, example.1) == (name, file)).map(|example| example.2)
+}
+
 /// The files of one project, as read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {

@@ -144,8 +144,7 @@ pub async fn run(session: &Session, scope: &Scope) -> Result<Vec<(&'static Lint,
         );
         let rows: Result<Vec<Row>, Failure> = catalog::document(session, &sql, &scope.schemas, &scope.clients).await;
         rows.map(|rows| (lint, query.reach, rows)).map_err(|failure| failure.note(format!("in lint {}", lint.name)))
-    }))
-    ;
+    }));
     let (trees, cut, answers) = futures::join!(trees, cut, answers);
     trees?;
     cut?;

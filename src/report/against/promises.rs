@@ -136,12 +136,15 @@ fn actors(before: &Contract, now: &Contract, contract: &access::Contract, compar
 }
 
 fn accepts(before: &Contract, now: &Contract, contract: &access::Contract, compared: &mut Compared) {
-    let same = |one: &Accept, other: &Accept| one.probe == other.probe && one.object == other.object;
+    let same = |one: &Accept, other: &Accept| {
+        (&one.kind, &one.check, &one.object) == (&other.kind, &other.check, &other.object)
+    };
     for accept in &now.accepts {
-        let places = contract.accepts.iter();
-        let place =
-            places.filter(|it| it.probe == accept.probe && it.object == accept.object).map(|it| &it.place).next();
-        let object = format!("{}/{}", accept.probe, accept.object);
+        let is = |it: &&access::Accept| {
+            (it.kind.word(), &it.check, &it.object) == (accept.kind.as_str(), &accept.check, &accept.object)
+        };
+        let place = contract.accepts.iter().find(is).map(|it| &it.place);
+        let object = format!("{}/{}", accept.check, accept.object);
         let what = match before.accepts.iter().find(|known| same(known, accept)) {
             None => format!("{object} is accepted now: {}", accept.reason),
             Some(known) if lasts_longer(accept, known) => format!("{object} is accepted for longer than before"),
@@ -150,7 +153,7 @@ fn accepts(before: &Contract, now: &Contract, contract: &access::Contract, compa
         compared.loosened("new-accept", &object, what, "a finding that failed runs before does not any more", place);
     }
     for known in before.accepts.iter().filter(|known| !now.accepts.iter().any(|accept| same(known, accept))) {
-        let object = format!("{}/{}", known.probe, known.object);
+        let object = format!("{}/{}", known.check, known.object);
         compared.tightened(&object, format!("{object} is not accepted any more"));
     }
 }

@@ -51,7 +51,10 @@ pub(crate) struct Column {
 /// An accepted finding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Accept {
-    pub(crate) probe: String,
+    /// `probe` or `lint`.
+    pub(crate) kind: String,
+    /// Its name.
+    pub(crate) check: String,
     #[serde(rename = "where")]
     pub(crate) object: String,
     pub(crate) reason: String,
@@ -75,7 +78,8 @@ impl From<&access::Contract> for Contract {
             bypasses_rls: actor.bypasses_rls,
         };
         let accept = |accept: &access::Accept| Accept {
-            probe: accept.probe.clone(),
+            kind: accept.kind.word().to_owned(),
+            check: accept.check.clone(),
             object: accept.object.clone(),
             reason: accept.reason.clone(),
             expires: accept.expires.clone(),
