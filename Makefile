@@ -1,5 +1,5 @@
 # One-line targets; CI runs each, so that none rots.
-.PHONY: demo test bench-migrate bench-verify bench-lint build fmt lint docs clean
+.PHONY: demo test bench-migrate bench-verify bench-lint build fmt lint docs docs-lints clean
 
 demo:   ## build, and verify ChartChek on a scratch database: migrations, verification, matrix
 	cargo run --quiet --locked -- verify-rls
@@ -22,6 +22,9 @@ lint:   ## clippy, warnings are errors; tests may unwrap and print
 
 docs:   ## rustdoc of every item, warnings are errors
 	RUSTDOCFLAGS=--deny=warnings cargo doc --locked --no-deps --document-private-items
+
+docs-lints: ## docs/lints.md, from what the lints say of themselves; a test holds it to that
+	cargo run --quiet --locked -- explain --lints > docs/lints.md
 
 bench-migrate: build  ## migrate beside its peers, those that benches/install-peers.sh installed; ARGS="--write FILE" keeps the table
 	cargo bench --locked --profile dev --bench migrate -- --program $(CURDIR)/target/release/chartchek-db $(ARGS)

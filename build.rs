@@ -1,4 +1,4 @@
-//! Lists the project's own files for `contract::project`, so that the binary carries a copy of each.
+//! Lists the project's own files, and the examples of lints and probes, for `contract::project`, so that the binary carries a copy of each.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -27,6 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo::rerun-if-changed=fixtures");
         writeln!(code, "pub(super) const SEED: Option<(&str, &str)> = None;")?;
     }
+    examples(&mut code, root)?;
     println!("cargo::rerun-if-changed=build.rs");
     fs::write(Path::new(&env::var("OUT_DIR")?).join("embedded.rs"), code)?;
     Ok(())
@@ -47,6 +48,34 @@ fn list(code: &mut String, root: &Path, constant: &str, folder: &str, suffix: &s
     writeln!(code, "pub(super) const {constant}: &[(&str, &str)] = &[")?;
     for name in names {
         writeln!(code, "    ({:?}, include_str!({:?})),", format!("{folder}/{name}"), root.join(folder).join(&name))?;
+    }
+    writeln!(code, "];")?;
+    Ok(())
+}
+
+/// Appends the examples of lints and probes: name, file and text of each, sorted.
+fn examples(code: &mut String, root: &Path) -> Result<(), Box<dyn Error>> {
+    let mut found = Vec::new();
+    for area in ["fixtures/lint", "fixtures/probe"] {
+        println!("cargo::rerun-if-changed={area}");
+        for folder in fs::read_dir(root.join(area))? {
+            let folder = folder?;
+            if !folder.file_type()?.is_dir() {
+                continue;
+            }
+            let name = folder.file_name().into_string().map_err(|name| format!("{name:?} is not UTF-8"))?;
+            for file in ["bad.sql", "good.sql", "hole.sql", "closed.sql"] {
+                let path = folder.path().join(file);
+                if path.is_file() {
+                    found.push((name.clone(), file, path));
+                }
+            }
+        }
+    }
+    found.sort();
+    writeln!(code, "pub(super) const EXAMPLES: &[(&str, &str, &str)] = &[")?;
+    for (name, file, path) in found {
+        writeln!(code, "    ({name:?}, {file:?}, include_str!({path:?})),")?;
     }
     writeln!(code, "];")?;
     Ok(())

@@ -6,6 +6,7 @@ mod dev;
 mod doctor;
 mod drift;
 pub mod exit;
+mod explain;
 mod interrupt;
 mod lint;
 mod migrate;
@@ -48,6 +49,8 @@ enum Command {
     Drift(drift::Args),
     /// Look for faults that can be seen without trying
     Lint(lint::Args),
+    /// Say why a lint or a probe exists, with its bad and its good example; needs no database
+    Explain(explain::Args),
     /// Hold the contract against a catalogue, or draft a first one
     Contract(contract::Args),
     /// Hold policies/*.sql and the migrations together
@@ -102,6 +105,7 @@ async fn run(command: Command, output: &Output, interrupts: &Interrupts) -> anyh
         Command::VerifyRls(args) => verify_rls::run(args, output).await,
         Command::Drift(args) => drift::run(args, output).await,
         Command::Lint(args) => lint::run(args, output).await,
+        Command::Explain(args) => explain::run(&args, output),
         Command::Contract(args) => contract::run(args, output).await,
         Command::Policies(args) => policies::run(args, output).await,
         Command::Doctor(args) => doctor::run(args, output).await,

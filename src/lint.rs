@@ -71,7 +71,10 @@ pub const CATALOGUE: &[&Lint] = catalogue! {
     "policy-null-user" ["0030_rls_policy_null_auth_disjunct"],
     "policy-reads-user-metadata" ["0015_rls_references_user_metadata"],
     "policy-reads-client-input" [],
-    "policy-admits-anonymous-sign-ins" ["0012_auth_allow_anonymous_sign_ins"],
+    "policy-admits-anonymous-sign-ins" [
+        "0011_auth_allow_anonymous_sign_ins",
+        "0012_auth_allow_anonymous_sign_ins"
+    ],
     "policy-volatile-function" [],
     "policy-definer-function" [],
     "policy-call-per-row" ["0003_auth_rls_initplan"],
@@ -123,6 +126,23 @@ pub const CATALOGUE: &[&Lint] = catalogue! {
     "timestamp-without-trigger" [],
     "name-needs-quotes" [],
 };
+
+/// What splinter checks and no lint here does, and why.
+pub const NOT_TAKEN: &[(&str, &str)] = &[
+    (
+        "0020_table_bloat",
+        "an estimate of a running server's upkeep, not of a schema; `autovacuum-disabled` finds the cause",
+    ),
+    ("0025_pg17_deprecated_extensions", "the platform's list for one upgrade, which it shows itself"),
+    ("0025_public_bucket_allows_listing", "tried instead of read: the probe `storage` lists buckets as each actor"),
+    (
+        "0026_pg_graphql_anon_table_exposed",
+        "GraphQL gives what the grants give, and `verify-rls` holds these to the contract",
+    ),
+    ("0027_pg_graphql_authenticated_table_exposed", "likewise"),
+    ("0030_unused_replication_slot", "a running server's upkeep, not of a schema"),
+    ("0031_unused_replication_slot", "likewise"),
+];
 
 /// Every lint of migration files.
 pub const MIGRATION: &[&Lint] = migration::LINTS;

@@ -5,3 +5,5 @@ mod command;
 #[path = "lint/examples.rs"]
 mod examples;
 mod support;
+#[path = "lint/texts.rs"]
+mod texts;

@@ -5,7 +5,7 @@ use crate::cli::drift::{Format, LOOK, batch};
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
 use crate::contract::project::Project;
-use crate::contract::{parse, project};
+use crate::contract::{accept, parse, project};
 use crate::db::conninfo::Conninfo;
 use crate::db::session::Session;
 use crate::db::{catalog, connect};
@@ -13,7 +13,7 @@ use crate::lint::catalogue::{self, Scope};
 use crate::lint::migration;
 use crate::lint::{CATALOGUE, Lint, MIGRATION, Severity, all};
 use crate::migrate;
-use crate::model::access::Contract;
+use crate::model::access::{AcceptKind, Contract};
 use crate::model::failure::Failure;
 use crate::model::finding::Finding;
 use crate::model::report::{Environment, Report};
@@ -107,6 +107,16 @@ async fn look(session: &Session, contract: &Contract, report: &mut Report) -> Re
     let found = catalogue::run(session, &Scope::of(contract)).await;
     batch(session, "ROLLBACK").await?;
     enter(found?, report);
+    // Lints of files are allowed in the file.
+    let names: Vec<&str> = CATALOGUE.iter().map(|lint| lint.name).collect();
+    let mut found = accept::Found {
+        kind: AcceptKind::Lint,
+        names: &names,
+        findings: &mut report.findings,
+        beyond: &mut report.beyond,
+        accepted: &mut report.accepted,
+    };
+    accept::apply(&mut found, &contract.accepts, true, time::OffsetDateTime::now_utc().date());
     Ok(())
 }
 

@@ -5,7 +5,7 @@ mod tables;
 
 use crate::contract::reader::{Reader, entries, get, kind};
 use crate::contract::{owner, shape};
-use crate::model::access::{Accept, Contract, Exempt};
+use crate::model::access::{Accept, AcceptKind, Contract, Exempt};
 use crate::model::failure::Failure;
 use crate::model::source::{Place, SourceFile};
 use toml::Spanned;
@@ -137,20 +137,25 @@ fn required(reader: &mut Reader<'_>, section: (&DeTable<'_>, &Place), what: &str
 fn accepts(reader: &mut Reader<'_>, document: &DeTable<'_>) -> Vec<Accept> {
     let mut accepts: Vec<Accept> = Vec::new();
     for (table, place) in sections(reader, document, "accept") {
-        reader.check_keys("[[accept]]", table, &["probe", "where", "reason", "expires"]);
+        reader.check_keys("[[accept]]", table, &["probe", "lint", "where", "reason", "expires"]);
         let section = (table, &place);
-        let probe = required(reader, section, "[[accept]]", "probe");
+        let kind = if get(table, "lint").is_some() { AcceptKind::Lint } else { AcceptKind::Probe };
+        if let (AcceptKind::Lint, Some(probe)) = (kind, get(table, "probe")) {
+            let failure = reader.failure(probe.key_span(), "[[accept]] names both a probe and a lint", "one too many");
+            reader.report(failure.help("write two entries: each matches exactly one finding"));
+        }
+        let check = required(reader, section, "[[accept]]", kind.word());
         let object = required(reader, section, "[[accept]]", "where");
         let reason = required(reader, section, "[[accept]]", "reason");
         let expires = get(table, "expires").map(|entry| reader.date(entry.value, "expires"));
-        let (Some(probe), Some(object), Some(reason)) = (probe, object, reason) else { continue };
-        if accepts.iter().any(|earlier| earlier.probe == probe && earlier.object == object) {
-            let what = format!("{probe} at {object} is accepted twice");
+        let (Some(check), Some(object), Some(reason)) = (check, object, reason) else { continue };
+        if accepts.iter().any(|earlier| (earlier.kind, &earlier.check, &earlier.object) == (kind, &check, &object)) {
+            let what = format!("{check} at {object} is accepted twice");
             let failure = Failure::usage(what).at(place).help("keep one of the two: each matches exactly one finding");
             reader.report(failure);
             continue;
         }
-        accepts.push(Accept { probe, object, reason, expires: expires.flatten(), place });
+        accepts.push(Accept { kind, check, object, reason, expires: expires.flatten(), place });
     }
     accepts
 }

@@ -15,6 +15,11 @@ pub const CONTRACT: &str = "policies/access.toml";
 /// Where the development data stand in a project.
 pub const SEED: &str = "fixtures/development.sql";
 
+/// The text of an example of a lint or probe: `bad.sql`, `good.sql`, `hole.sql`, `closed.sql`.
+pub fn example(name: &str, file: &str) -> Option<&'static str> {
+    embedded::EXAMPLES.iter().find(|example| (example.0, example.1) == (name, file)).map(|example| example.2)
+}
+
 /// The files of one project, as read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {

@@ -203,7 +203,7 @@ impl<'f> Reader<'f> {
 }
 
 /// Adds "did you mean", or the words that are allowed.
-pub(super) fn suggest<'w>(failure: Failure, word: &str, allowed: impl Iterator<Item = &'w str>) -> Failure {
+pub(crate) fn suggest<'w>(failure: Failure, word: &str, allowed: impl Iterator<Item = &'w str>) -> Failure {
     let allowed: Vec<&str> = allowed.collect();
     let near = allowed
         .iter()

@@ -185,11 +185,32 @@ pub struct TableAccess {
     pub place: Place,
 }
 
-/// A probe's finding that is known and wanted.
+/// What kind of check an entry accepts a finding of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AcceptKind {
+    /// A probe, which `verify-rls` makes.
+    Probe,
+    /// A lint of the catalogue, which `lint` runs.
+    Lint,
+}
+
+impl AcceptKind {
+    /// The key in contracts.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Probe => "probe",
+            Self::Lint => "lint",
+        }
+    }
+}
+
+/// A probe's or lint's finding that is known and wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accept {
-    /// The probe's name.
-    pub probe: String,
+    /// Which of the two.
+    pub kind: AcceptKind,
+    /// The probe's or lint's name.
+    pub check: String,
     /// The object that the finding names.
     pub object: String,
     /// Why it is accepted.

@@ -25,6 +25,12 @@ pub fn render(report: &Report, clean: &str) -> String {
     for finding in &report.beyond {
         text.push_str(&render_finding(finding, DOUBT));
     }
+    if !report.accepted.is_empty() {
+        let _infallible = writeln!(text, "\n{QUIET}accepted{QUIET:#}");
+    }
+    for accepted in &report.accepted {
+        let _infallible = writeln!(text, "  {}: {}", accepted.id, accepted.reason);
+    }
     for (title, items) in [("not run", &report.not_run), ("not compared", &report.not_tried)] {
         text.push_str(&listed(title, items));
     }
@@ -32,7 +38,7 @@ pub fn render(report: &Report, clean: &str) -> String {
         0 if !report.not_run.is_empty() => writeln!(text, "\n{DOUBT}inconclusive{DOUBT:#}: {}", environment.subject),
         0 if !report.beyond.is_empty() => {
             let (count, subject) = (report.beyond.len(), &environment.subject);
-            writeln!(text, "\n{DOUBT}{count} of the server's own{DOUBT:#}, which fail only with --strict: {subject}")
+            writeln!(text, "\n{DOUBT}{count} that fail only with --strict{DOUBT:#}: {subject}")
         }
         0 => writeln!(text, "\n{GOOD}{clean}{GOOD:#}: {}", environment.subject),
         1 => writeln!(text, "\n{BAD}1 finding{BAD:#}: {}", environment.subject),

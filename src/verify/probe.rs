@@ -1,6 +1,5 @@
 //! The probes: checks of channels that are not plain attempts, each in a file of its own, in one slice.
 
-mod accept;
 mod doorway;
 mod marks;
 mod rights;
@@ -52,7 +51,8 @@ mod table_statistics;
 mod unique_oracle;
 mod view;
 
-use crate::model::access::Accept;
+use crate::contract::accept;
+use crate::model::access::{Accept, AcceptKind};
 use crate::model::failure::Failure;
 use crate::model::finding::Finding;
 use crate::model::report::{Accepted, NotRun, ProbeCount};
@@ -257,6 +257,14 @@ impl Probes {
     /// Takes what the contract accepts out of the findings; entries that are stale, expired or not a probe's are
     /// findings themselves. `all`: whether everything was tried, so that an entry that fits nothing is stale.
     pub(crate) fn accept(&mut self, accepts: &[Accept], all: bool, today: time::Date) {
-        accept::apply(self, accepts, all, today);
+        let names: Vec<&str> = PROBES.iter().map(|probe| probe.name).collect();
+        let mut found = accept::Found {
+            kind: AcceptKind::Probe,
+            names: &names,
+            findings: &mut self.findings,
+            beyond: &mut self.beyond,
+            accepted: &mut self.accepted,
+        };
+        accept::apply(&mut found, accepts, all, today);
     }
 }

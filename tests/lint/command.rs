@@ -5,6 +5,7 @@ use chartchek_db::contract::{parse, project};
 use chartchek_db::migrate;
 use chartchek_db::server::{Regime, stand_in};
 use serde_json::Value;
+use std::fs;
 use std::process::{Command, Output};
 
 fn run(args: &[&str]) -> Output {
@@ -75,4 +76,38 @@ async fn a_target_is_looked_at_and_left_as_it_is() {
     assert!(people.contains("rls-disabled: row security is off on documents"), "{people}");
     let both = run(&["lint", "--engine", "local", "--database-url", &url]);
     assert_eq!(both.status.code(), Some(2), "one or the other");
+}
+
+/// A finding that the contract accepts stands apart with its reason; an entry that accepts nothing is a finding.
+#[test]
+fn a_finding_is_accepted_with_a_reason_and_a_stale_entry_is_found_embedded() {
+    let folder = tempfile::tempdir().unwrap();
+    for part in ["migrations", "policies"] {
+        fs::create_dir(folder.path().join(part)).unwrap();
+        for file in fs::read_dir(support::project().join(part)).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), folder.path().join(part).join(file.file_name())).unwrap();
+        }
+    }
+    let lint = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chartchek-db"));
+        command.args(["lint", "--engine", "embedded", "--format", "json", "--project"]).arg(folder.path());
+        command.env_remove("DATABASE_URL").output().unwrap()
+    };
+    let entry = "\n[[accept]]\nlint = \"autovacuum-disabled\"\nwhere = \"resources\"\nreason = \"vacuumed by night\"\n";
+    let contract = folder.path().join("policies/access.toml");
+    fs::write(&contract, format!("{}{entry}", fs::read_to_string(&contract).unwrap())).unwrap();
+    let stale = lint();
+    assert_eq!(stale.status.code(), Some(1));
+    assert_eq!(checks(&report(&stale), "findings"), ["stale-accept"]);
+    fs::write(
+        folder.path().join("migrations/V008__off.sql"),
+        "ALTER TABLE public.resources SET (autovacuum_enabled = false);\n",
+    )
+    .unwrap();
+    let accepted = lint();
+    let found = report(&accepted);
+    assert_eq!(accepted.status.code(), Some(0), "{found:#}");
+    assert_eq!(found["accepted"][0]["id"], "autovacuum-disabled/resources");
+    assert_eq!(found["accepted"][0]["reason"], "vacuumed by night");
 }
