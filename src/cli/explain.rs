@@ -76,7 +76,8 @@ fn examples(name: &str, files: [(&str, &str); 2]) -> String {
 fn document() -> String {
     let mut text = "# Lints\n\nWritten by `chartchek-db explain --lints`; a test holds it to what the lints say of themselves.\n\
         An error or warning fails `chartchek-db lint`, what is only worth knowing does so with `--strict`. What is known and\n\
-        wanted stands in the contract, as `[[accept]]` with `lint`, `where` and `reason`.\n"
+        wanted stands in the contract, as `[[accept]]` with `lint`, `where` and `reason`; in a migration file, as the comment\n\
+        `-- chartchek-db: allow <lint>, because <reason>` on the line before the statement, or at the file's head.\n"
         .to_owned();
     for severity in [Severity::Error, Severity::Warning, Severity::Info] {
         let title = match severity {

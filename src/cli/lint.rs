@@ -107,6 +107,7 @@ async fn look(session: &Session, contract: &Contract, report: &mut Report) -> Re
     let found = catalogue::run(session, &Scope::of(contract)).await;
     batch(session, "ROLLBACK").await?;
     enter(found?, report);
+    // Lints of files are allowed in the file.
     let names: Vec<&str> = CATALOGUE.iter().map(|lint| lint.name).collect();
     let mut found = accept::Found {
         kind: AcceptKind::Lint,
