@@ -22,7 +22,7 @@ use crate::verify::judge::judge;
 use crate::verify::persona::cast;
 use crate::verify::probe::site::{Known, Site};
 use crate::verify::probe::{self, PROBES, Probe, Probes};
-use crate::verify::program::{self, Place, Program};
+use crate::verify::program::{Place, Program};
 use crate::verify::stray::{self, Stray};
 use crate::verify::trial::elsewhere::Counter;
 use crate::verify::trial::{self, Observed, Stage};
