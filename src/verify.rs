@@ -6,6 +6,7 @@ mod findings;
 mod fitness;
 mod form;
 mod judge;
+mod mutate;
 pub mod persona;
 mod probe;
 mod program;
