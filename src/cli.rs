@@ -3,6 +3,7 @@
 pub mod args;
 mod contract;
 mod dev;
+mod doctor;
 mod drift;
 pub mod exit;
 mod interrupt;
@@ -48,6 +49,8 @@ enum Command {
     Contract(contract::Args),
     /// Hold policies/*.sql and the migrations together
     Policies(policies::Args),
+    /// Look a server over: its version, and PostgreSQL's known faults in row-level security that it has
+    Doctor(doctor::Args),
     /// The local development database
     Dev(dev::Args),
 }
@@ -97,6 +100,7 @@ async fn run(command: Command, output: &Output, interrupts: &Interrupts) -> anyh
         Command::Drift(args) => drift::run(args, output).await,
         Command::Contract(args) => contract::run(args, output).await,
         Command::Policies(args) => policies::run(args, output).await,
+        Command::Doctor(args) => doctor::run(args, output).await,
         Command::Dev(args) => dev::run(args, output).await,
     }
 }

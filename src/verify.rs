@@ -1,16 +1,19 @@
 //! The verification: worlds of rows, attempts on them as every actor, and what came of each against the contract.
 
 mod coverage;
+mod effect;
 mod explain;
 mod findings;
 mod fitness;
 mod form;
 mod judge;
 mod mutate;
+mod minimal;
 pub mod persona;
 mod probe;
 mod program;
 mod repro;
+mod stray;
 mod suite;
 mod trial;
 mod world;

@@ -2,6 +2,7 @@
 
 mod support;
 
+use chartchek_db::model::server_fault::{SERVER_FAULTS, ServerFault};
 use chartchek_db::server::{Regime, stand_in};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -9,6 +10,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
 /// The folder of the examples.
 fn fixtures() -> PathBuf {
@@ -29,8 +31,16 @@ fn said(sql: &str, word: &str) -> Vec<String> {
     sql.lines().filter_map(|line| line.strip_prefix(&prefix)).map(|rest| rest.trim().to_owned()).collect()
 }
 
-/// Verifies one example on `engine`; the exit code and the report.
-fn verify(name: &str, example: &Path, engine: &str) -> (i32, Value) {
+/// Where examples are tried.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    engine: &'a str,
+    /// The folder of PostgreSQL's programs, where it is not the ordinary one.
+    bin: Option<&'a Path>,
+}
+
+/// Verifies one example; the exit code and the report.
+fn verify(name: &str, example: &Path, place: Place<'_>) -> (i32, Value) {
     let folder = tempfile::tempdir().unwrap();
     for part in ["migrations", "policies"] {
         fs::create_dir(folder.path().join(part)).unwrap();
@@ -49,6 +59,9 @@ fn verify(name: &str, example: &Path, engine: &str) -> (i32, Value) {
         command.env_remove(name);
     }
     command.env_remove("DATABASE_URL").env_remove("RUST_LOG");
+    if let Some(bin) = place.bin {
+        command.env("PGBIN", bin);
+    }
     // Roles belong to the whole cluster: what an example does to them must not be found by the next one.
     let own = (!said(&sql, "cluster").is_empty()).then(|| tempfile::tempdir().unwrap());
     if let Some(own) = &own {
@@ -56,11 +69,14 @@ fn verify(name: &str, example: &Path, engine: &str) -> (i32, Value) {
         command.env("CHARTCHEK_DB_CACHE", own.path());
     }
     command.args(["verify-rls", "--format", "json", "--project"]).arg(folder.path());
-    let server = said(&sql, "as").iter().any(|who| who == "superuser").then(|| server(&base, &sql));
+    let server = said(&sql, "as").iter().any(|who| who == "superuser").then(|| server(place.bin, &base, &sql));
     match &server {
         Some(server) => command.args(["--database-url", &server.url_as("migrator")]),
-        None => command.args(["--engine", engine]),
+        None => command.args(["--engine", place.engine]),
     };
+    for more in said(&sql, "run") {
+        command.args(more.split(' '));
+    }
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     let report = serde_json::from_str(&text).unwrap_or_else(|error| {
@@ -70,10 +86,10 @@ fn verify(name: &str, example: &Path, engine: &str) -> (i32, Value) {
 }
 
 /// A server of its own, with the stand-in, on which the migrator ran `base` and then the superuser `sql`: a target.
-fn server(base: &str, sql: &str) -> support::Server {
+fn server(bin: Option<&Path>, base: &str, sql: &str) -> support::Server {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let server = support::Server::start().await;
+        let server = support::Server::start_in(bin).await;
         let session = server.connect("postgres", "postgres").await;
         stand_in::install(&session, Regime::Explicit, None).await.unwrap();
         let migrator = server.connect("migrator", "postgres").await;
@@ -107,73 +123,139 @@ fn examples(name: &str) -> Vec<(String, bool)> {
     examples
 }
 
-/// What is wrong with one probe's examples, if anything.
+/// What is wrong with one of a probe's examples, if anything.
 ///
 /// Beside `hole.sql` and `closed.sql` there may be more of each, for channels of several shapes: `hole-writes.sql`.
 /// An example says in its first lines what else is true of it: `-- also: NAME` (another check rightly finds it too),
 /// `-- only: local` (the channel needs what the embedded engine lacks), `-- cluster: own` (it changes roles),
-/// `-- as: superuser` (no migrator may do it: it is verified as a target), `-- contract: LINE` (added to the contract).
-fn examine(name: &str, engine: &str) -> Vec<String> {
+/// `-- as: superuser` (no migrator may do it: it is verified as a target), `-- contract: LINE` (added to the contract),
+/// `-- run: FLAGS` (added to the command).
+fn examine(name: &str, (file, expected): &(String, bool), place: Place<'_>) -> Vec<String> {
     let mut wrong = Vec::new();
-    for (file, expected) in examples(name) {
-        let example = fixtures().join(name).join(&file);
-        let Ok(sql) = fs::read_to_string(&example) else {
-            // What no schema can close has no closed example, and says so in its hole.
-            if expected
-                || said(&fs::read_to_string(fixtures().join(name).join("hole.sql")).unwrap(), "never closed").is_empty()
-            {
-                wrong.push(format!("{name}/{file} is missing"));
-            }
-            continue;
-        };
-        if said(&sql, "only").iter().any(|only| only != engine) {
-            continue;
+    let (expected, engine) = (*expected, place.engine);
+    let example = fixtures().join(name).join(file);
+    let Ok(sql) = fs::read_to_string(&example) else {
+        // What no schema can close has no closed example, and says so in its hole.
+        let hole = fs::read_to_string(fixtures().join(name).join("hole.sql")).unwrap_or_default();
+        if expected || said(&hole, "never closed").is_empty() {
+            wrong.push(format!("{name}/{file} is missing"));
         }
-        let (code, report) = verify(name, &example, engine);
-        // What is the server's own, or nobody's to close, is there whatever the example holds.
-        let beyond = checks(&report, "beyond").into_iter().filter(|check| check == name).collect();
-        let seen: BTreeSet<String> = &checks(&report, "findings") | &beyond;
-        let mut allowed: BTreeSet<String> = said(&sql, "also").into_iter().collect();
-        if expected {
-            if !seen.contains(name) {
-                wrong.push(format!(
-                    "{name}/{file} was not found on {engine}: {seen:?}, exit {code}, {}",
-                    report["inconclusive_probes"]
-                ));
-            }
-            allowed.insert(name.to_owned());
-        } else if code != 0 {
+        return wrong;
+    };
+    if said(&sql, "only").iter().any(|only| only != engine) {
+        return wrong;
+    }
+    let (code, report) = verify(name, &example, place);
+    // What is the server's own, or nobody's to close, is there whatever the example holds.
+    let beyond = checks(&report, "beyond").into_iter().filter(|check| check == name).collect();
+    let seen: BTreeSet<String> = &checks(&report, "findings") | &beyond;
+    let mut allowed: BTreeSet<String> = said(&sql, "also").into_iter().collect();
+    if expected {
+        if !seen.contains(name) {
             wrong.push(format!(
-                "{name}/{file} ends with {code} on {engine}: {} {}",
-                report["inconclusive_probes"], report["not_run"]
+                "{name}/{file} was not found on {engine}: {seen:?}, exit {code}, {}",
+                report["inconclusive_probes"]
             ));
         }
-        let more: Vec<&String> = seen.difference(&allowed).collect();
-        if !more.is_empty() {
-            let findings: Vec<&Value> = report["findings"].as_array().unwrap().iter().collect();
-            wrong.push(format!("{name}/{file} on {engine}: also found {more:?}: {findings:#?}"));
-        }
+        allowed.insert(name.to_owned());
+    } else if code != 0 {
+        wrong.push(format!(
+            "{name}/{file} ends with {code} on {engine}: {} {}",
+            report["inconclusive_probes"], report["not_run"]
+        ));
+    }
+    let more: Vec<&String> = seen.difference(&allowed).collect();
+    if !more.is_empty() {
+        let findings: Vec<&Value> = report["findings"].as_array().unwrap().iter().collect();
+        wrong.push(format!("{name}/{file} on {engine}: also found {more:?}: {findings:#?}"));
     }
     wrong
 }
 
-fn examine_all(engine: &str) {
+/// How many examples are tried at once: each is mostly a process that waits for its server.
+const AT_ONCE: usize = 3;
+
+fn examine_all(place: Place<'_>) {
     let names = names();
     assert!(names.len() >= 2, "there are no examples");
-    let wanted = std::env::var("CHARTCHEK_DB_TEST_PROBE").ok();
-    let wanted = names.iter().filter(|name| wanted.as_ref().is_none_or(|wanted| name.contains(wanted.as_str())));
-    let wrong: Vec<String> = wanted.flat_map(|name| examine(name, engine)).collect();
+    let part = std::env::var("CHARTCHEK_DB_TEST_PROBE").ok();
+    let wanted = |name: &str| part.as_ref().is_none_or(|part| name.contains(part.as_str()));
+    let all = names
+        .iter()
+        .filter(|name| wanted(name))
+        .flat_map(|name| examples(name).into_iter().map(move |example| (name, example)));
+    let (left, wrong) = (Mutex::new(all), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let Some((name, example)) = left.lock().unwrap().next() else { break };
+                    let found = examine(name, &example, place);
+                    wrong.lock().unwrap().extend(found);
+                }
+            });
+        }
+    });
+    if wanted("server-fault") {
+        faults_are_those_of_the_release(place);
+    }
+    let mut wrong = wrong.into_inner().unwrap();
+    wrong.sort();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// As [`examine_all`], on a further PostgreSQL of that major.
+fn examine_all_on(major: u32) {
+    let test = format!("every_hole_is_found_and_every_closed_one_silent_local_{major}");
+    if let Some(bin) = support::further(major, &test) {
+        examine_all(Place { engine: "local", bin: Some(&bin) });
+    }
 }
 
 #[test]
 fn every_hole_is_found_and_every_closed_one_silent_local() {
-    examine_all("local");
+    examine_all(Place { engine: "local", bin: None });
+}
+
+#[test]
+fn every_hole_is_found_and_every_closed_one_silent_local_16() {
+    examine_all_on(16);
+}
+
+#[test]
+fn every_hole_is_found_and_every_closed_one_silent_local_17() {
+    examine_all_on(17);
+}
+
+#[test]
+fn every_hole_is_found_and_every_closed_one_silent_local_18() {
+    examine_all_on(18);
 }
 
 #[test]
 fn every_hole_is_found_and_every_closed_one_silent_embedded() {
-    examine_all("embedded");
+    examine_all(Place { engine: "embedded", bin: None });
+}
+
+/// What the probe `server-fault` sees, most of it by trying, is what the server's release is known for; and a view that
+/// leads requests to a fault is named.
+fn faults_are_those_of_the_release(place: Place<'_>) {
+    let (_, report) = verify("server-fault", &fixtures().join("server-fault/hole.sql"), place);
+    assert_eq!(report["inconclusive_probes"], serde_json::json!([]));
+    let version = report["environment"]["server"].as_str().unwrap().split_whitespace().nth(1).unwrap();
+    let (major, minor) = version.split_once('.').unwrap();
+    let (major, minor): (u32, u32) = (major.parse().unwrap(), minor.parse().unwrap());
+    let has = |fault: &&ServerFault| fault.fixed.iter().any(|(fixed, first)| *fixed == major && minor < *first);
+    let known: Vec<&str> = SERVER_FAULTS.iter().filter(has).map(|fault| fault.name).collect();
+    let beyond = report["beyond"].as_array().unwrap();
+    let found: Vec<&Value> = beyond.iter().filter(|finding| finding["check"] == "server-fault").collect();
+    let names: Vec<&str> = found.iter().map(|finding| finding["object"].as_str().unwrap()).collect();
+    assert_eq!(names, known, "PostgreSQL {version}");
+    if let Some(through_views) = found.iter().find(|finding| finding["object"] == "CVE-2026-16237") {
+        assert_eq!(through_views["reach"], "api");
+        let why = through_views["why"].as_str().unwrap();
+        assert!(why.contains("seen on tables made for it") && why.contains("view public.my_charts"), "{why}");
+    }
 }
 
 #[test]

@@ -5,6 +5,8 @@ mod actors;
 #[path = "support/cluster.rs"]
 #[expect(dead_code, reason = "shared with tests that use all of it")]
 mod cluster;
+#[path = "verify/columns.rs"]
+mod columns;
 #[path = "verify/faults.rs"]
 mod faults;
 #[path = "verify/foreign.rs"]
@@ -13,6 +15,10 @@ mod foreign;
 mod predicates;
 #[path = "verify/project.rs"]
 mod project;
+#[path = "verify/side_effects.rs"]
+mod side_effects;
+#[path = "verify/supabase.rs"]
+mod supabase;
 #[path = "verify/target.rs"]
 mod target;
 #[path = "verify/verdicts.rs"]

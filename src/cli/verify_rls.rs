@@ -8,6 +8,7 @@ use crate::db::connect;
 use crate::db::conninfo::Conninfo;
 use crate::migrate;
 use crate::model::access::Contract;
+use crate::model::explanation::Explanation;
 use crate::model::failure::Failure;
 use crate::model::report::{Environment, NotRun, Report};
 use crate::model::source::SourceFile;
@@ -47,8 +48,8 @@ pub(crate) struct Args {
     /// Print a psql script that shows this one finding or attempt, instead of a report
     #[arg(long, value_name = "ID", conflicts_with_all = ["only", "format", "reports"])]
     repro: Option<String>,
-    /// Print why this one finding or attempt came to what it did, held denials too: which policies were consulted, and
-    /// what each part of their conditions was for the row
+    /// Print why a finding or attempt came to what it did, held denials too: which policies were consulted, and what each
+    /// part of their conditions was for the row; an id that ends in a slash is the beginning of several
     #[arg(long, value_name = "ID", conflicts_with_all = ["repro", "only", "format", "reports"])]
     explain: Option<String>,
     /// On a target, try statements without WHERE only on tables of at most so many rows
@@ -99,7 +100,8 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     let asked = args.repro.clone().or_else(|| args.explain.clone());
     let only = asked.as_deref().map_or_else(|| args.only.clone(), Options::scope);
     let today = time::OffsetDateTime::now_utc().date();
-    let options = Options { only, bare_bound: args.bare_bound, asked: asked.clone(), today };
+    let options =
+        Options { only, bare_bound: args.bare_bound, asked: asked.clone(), repro: args.repro.is_some(), today };
     let tool = concat!("chartchek-db ", env!("CARGO_PKG_VERSION")).to_owned();
     let mut environment = Environment { project: project.describe(), tool, ..Environment::default() };
     let (verified, mut not_tried) = if args.target || args.connection.database_url.is_some() {
@@ -108,7 +110,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         on_scratch(&args, &project, &contract, &options, &mut environment).await?
     };
     if let Some(id) = &asked {
-        let told = if args.repro.is_some() { verified.script } else { explained(id, &verified) };
+        let told = if args.repro.is_some() { verified.script } else { explained(id, &verified, &options) };
         let told = told.ok_or_else(|| {
             Failure::usage(format!("there is no attempt or finding {id}"))
                 .help("copy an id from a report, such as documents/user/other/select/all")
@@ -142,25 +144,24 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     Ok(exit(&report, &args))
 }
 
-/// Why the attempt, or the finding, of that id came to what it came to.
-fn explained(id: &str, verified: &Verified) -> Option<String> {
+/// Why the attempts, or the finding, of that id came to what they came to.
+fn explained(id: &str, verified: &Verified, options: &Options) -> Option<String> {
     let findings = || verified.findings.iter().chain(&verified.beyond);
     let finding = findings().find(|finding| finding.id(&verified.attempts) == id);
     let of_finding = |attempt: &str| finding.is_some_and(|finding| finding.attempts.iter().any(|one| one == attempt));
-    let told = verified.explanations.iter().find(|told| told.attempt == id || of_finding(&told.attempt));
-    let Some(told) = told else {
-        // A probe's finding says itself how it came about.
-        return finding.map(|finding| format!("{id}: {}\n  {}\n  {}\n", finding.what, finding.why, finding.remedy));
-    };
-    let attempt = verified.attempts.iter().find(|attempt| attempt.id == told.attempt)?;
-    let mut text = format!(
-        "{}: {}, expected {}, got {}\n  {}; -- as {}\n",
-        attempt.id, attempt.verdict, attempt.expected, attempt.outcome, attempt.statement, attempt.persona
-    );
-    for line in told.lines() {
-        text.push_str(&format!("  {line}\n"));
+    let asked = |told: &&Explanation| options.asks_for(&told.attempt) || of_finding(&told.attempt);
+    let mut text = String::new();
+    for told in verified.explanations.iter().filter(asked) {
+        let attempt = verified.attempts.iter().find(|attempt| attempt.id == told.attempt)?;
+        let head =
+            format!("{}: {}, expected {}, got {}", attempt.id, attempt.verdict, attempt.expected, attempt.outcome);
+        let statement = format!("{}; -- as {}", attempt.statement, attempt.persona);
+        let lines = [statement].into_iter().chain(told.lines()).map(|line| format!("\n  {line}"));
+        text.push_str(&format!("{head}{}\n", lines.collect::<String>()));
     }
-    Some(text)
+    // A probe's finding says itself how it came about.
+    let probe = || finding.map(|finding| format!("{id}: {}\n  {}\n  {}\n", finding.what, finding.why, finding.remedy));
+    if text.is_empty() { probe() } else { Some(text) }
 }
 
 async fn on_scratch(

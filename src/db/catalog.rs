@@ -14,7 +14,7 @@ use tokio_postgres::types::{ToSql, Type};
 pub async fn read(session: &Session, schemas: &[String], roles: &[String]) -> Result<Catalog, Failure> {
     // Polled together: pipelined, so that all three cost one round trip.
     let (server, asked, tables) = futures::join!(
-        document::<Server>(session, include_str!("catalog/server.sql"), schemas, roles),
+        server(session),
         document::<Vec<Role>>(session, include_str!("catalog/roles.sql"), schemas, roles),
         document::<Vec<Table>>(session, include_str!("catalog/tables.sql"), schemas, roles),
     );
@@ -35,6 +35,14 @@ pub async fn read_alone(session: &Session, schemas: &[String], roles: &[String])
 
 /// What keeps a transaction's queries from being compiled.
 pub const NOT_COMPILED: &str = "SET LOCAL jit = off";
+
+/// The server, and who we are on it.
+///
+/// # Errors
+/// As [`read`].
+pub async fn server(session: &Session) -> Result<Server, Failure> {
+    document(session, include_str!("catalog/server.sql"), &[], &[]).await
+}
 
 /// The JSON document that `sql` gives, as text, as its only row's only column. `$1` are schemas and `$2` roles, both
 /// text[]; a query need not use them.

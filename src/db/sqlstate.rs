@@ -10,6 +10,10 @@ pub const INVALID_CURSOR_STATE: &str = "24000";
 pub const NOT_NULL_VIOLATION: &str = "23502";
 /// foreign_key_violation.
 pub const FOREIGN_KEY_VIOLATION: &str = "23503";
+/// check_violation.
+pub const CHECK_VIOLATION: &str = "23514";
+/// generated_always: a value was given to a column that takes none.
+pub const GENERATED_ALWAYS: &str = "428C9";
 /// unique_violation.
 pub const UNIQUE_VIOLATION: &str = "23505";
 /// lock_not_available: lock_timeout, or NOWAIT.

@@ -85,6 +85,8 @@ pub struct Attempt {
     pub command: Command,
     /// The form of the statement: `key`, `bare`, `transfer`, …; worlds other than the first end in `@world`.
     pub form: String,
+    /// The column that it is about, where it gives one under a rule a value.
+    pub column: Option<String>,
     /// The outcome that the contract asks for.
     pub expected: Outcome,
     /// What it came to.

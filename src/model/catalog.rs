@@ -23,6 +23,8 @@ pub struct Server {
     pub exposed_schemas: Option<String>,
     /// PostgREST's `pgrst.db_pre_request` where the database sets it.
     pub pre_request: Option<String>,
+    /// Whether `pg_stats_ext` or `pg_stats_ext_exprs` is still defined as before CVE-2024-4317 was mended.
+    pub old_pg_stats_ext: bool,
 }
 
 /// A role.

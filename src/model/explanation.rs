@@ -100,6 +100,8 @@ pub struct Consulted {
     pub row: RowVersion,
     /// The answer; `None` where the row could not be had.
     pub value: Option<Truth>,
+    /// Why the row could not be had; else empty.
+    pub unknown: String,
     /// Those that are for the command and the role, permissive ones first.
     pub policies: Vec<PolicySeen>,
 }
@@ -134,7 +136,10 @@ impl Explanation {
         for consulted in &self.consulted {
             let about = format!("{} of {}", consulted.command.word().to_uppercase(), consulted.row.word());
             match consulted.value {
-                None => lines.push(format!("{about}: the row could not be had, so no policy was evaluated")),
+                None => lines.push(format!(
+                    "{about}: no policy was evaluated, since the row is not to be had: {}",
+                    consulted.unknown
+                )),
                 Some(value) if consulted.policies.is_empty() => {
                     lines.push(format!("{about}: no policy is for it, which is {value}"));
                 }

@@ -1,6 +1,19 @@
 //! PostgreSQL's own known faults in row-level security: what each opens, and since which release it is mended.
 
-/// A fault of the server that no schema is to blame for. Majors are those that this tool works with, 15 and later.
+use crate::model::catalog::Server;
+use crate::model::finding::{Finding, Reach};
+use std::ops::RangeInclusive;
+
+/// The majors whose faults are listed here.
+pub const MAJORS: RangeInclusive<u32> = 15..=18;
+
+/// Up to when releases were looked at: 15.20, 16.16, 17.12 and 18.7.
+pub const AS_OF: &str = "November 2026";
+
+/// The one that is mended in the catalogue and not by the release alone: a cluster keeps its views through an update.
+pub const IN_THE_CATALOGUE: &str = "CVE-2024-4317";
+
+/// A fault of the server that no schema is to blame for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServerFault {
     /// `CVE-2024-10976`.
@@ -66,46 +79,94 @@ pub const SERVER_FAULTS: &[ServerFault] = &[
 ];
 
 impl ServerFault {
-    /// Whether a server of that `server_version_num` (150018) has it.
-    pub fn is_in(&self, version_num: u32) -> bool {
+    /// Whether a release of that `server_version_num` (150018) came without its mending.
+    fn is_in(&self, version_num: u32) -> bool {
         let (major, minor) = (version_num / 10_000, version_num % 10_000);
-        match self.fixed.iter().find(|(fixed, _)| *fixed == major) {
-            Some((_, first)) => minor < *first,
-            None => self.fixed.iter().all(|(fixed, _)| major < *fixed),
+        self.fixed.iter().any(|(fixed, first)| *fixed == major && minor < *first)
+    }
+
+    /// The finding on a server that has it, as far as its release and its catalogue tell.
+    pub fn finding(&self, server: &Server) -> Finding {
+        let version = server.version.split(' ').next().unwrap_or_default();
+        let how = if self.name == IN_THE_CATALOGUE { "the views' definition" } else { "the server's version" };
+        Finding {
+            check: "server-fault".to_owned(),
+            what: format!("PostgreSQL {version} has {}: {}", self.name, self.what),
+            object: self.name.to_owned(),
+            place: None,
+            why: format!("told by {how}; what leads to it: {}", self.through),
+            remedy: self.remedy(server.version_num),
+            reach: Reach::Sql,
+            statement: String::new(),
+            attempts: Vec::new(),
         }
     }
 
-    /// The first release of the server's own major that is without it, as `15.20`; `None` where it never had it.
-    pub fn fixed_in(&self, version_num: u32) -> Option<String> {
-        let found = self.fixed.iter().find(|(major, _)| *major == version_num / 10_000);
-        found.map(|(major, minor)| format!("{major}.{minor}"))
+    /// What mends it on a server of that `server_version_num`.
+    fn remedy(&self, version_num: u32) -> String {
+        let major = version_num / 10_000;
+        if self.name == IN_THE_CATALOGUE {
+            return "run fix-CVE-2024-4317.sql, which comes with PostgreSQL 15.7, 16.3 and later, in every database"
+                .to_owned();
+        }
+        match self.fixed.iter().find(|(fixed, _)| *fixed == major) {
+            Some((_, minor)) => format!("update PostgreSQL to {major}.{minor} or a later {major} release"),
+            None => "update PostgreSQL to its newest release".to_owned(),
+        }
     }
+}
+
+/// The faults that a server has, by its release and its catalogue.
+///
+/// # Errors
+/// Why that can't be said: a major that is not among [`MAJORS`].
+pub fn known(server: &Server) -> Result<Vec<&'static ServerFault>, String> {
+    let major = server.version_num / 10_000;
+    if !MAJORS.contains(&major) {
+        let (oldest, newest) = (MAJORS.start(), MAJORS.end());
+        return Err(format!("of PostgreSQL {major} nothing is known here, but of {oldest} to {newest}"));
+    }
+    let has = |fault: &&ServerFault| match fault.name {
+        IN_THE_CATALOGUE => server.old_pg_stats_ext,
+        _ => fault.is_in(server.version_num),
+    };
+    Ok(SERVER_FAULTS.iter().filter(has).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn of(version_num: u32) -> Vec<&'static str> {
-        SERVER_FAULTS.iter().filter(|fault| fault.is_in(version_num)).map(|fault| fault.name).collect()
+    fn of(version_num: u32, old_pg_stats_ext: bool) -> Result<Vec<&'static str>, String> {
+        let server = Server { version_num, old_pg_stats_ext, ..Server::default() };
+        known(&server).map(|faults| faults.iter().map(|fault| fault.name).collect())
     }
 
     #[test]
     fn a_release_has_the_faults_that_a_later_one_mends() {
-        assert_eq!(of(150_002).len(), SERVER_FAULTS.len());
-        assert_eq!(of(150_020), Vec::<&str>::new());
-        assert_eq!(of(150_019), ["CVE-2026-16237", "CVE-2026-120154"]);
-        assert_eq!(of(170_005), ["CVE-2025-8713", "CVE-2026-14666", "CVE-2026-16237", "CVE-2026-120154"]);
-        assert_eq!(of(180_004), ["CVE-2026-14666", "CVE-2026-16237", "CVE-2026-120154"]);
-        assert_eq!(of(180_007), Vec::<&str>::new());
-        // A major that came later was never without the mending.
-        assert_eq!(of(190_000), Vec::<&str>::new());
+        assert_eq!(of(150_002, true).map(|all| all.len()), Ok(SERVER_FAULTS.len()));
+        assert_eq!(of(150_020, false), Ok(vec![]));
+        assert_eq!(of(150_019, false), Ok(vec!["CVE-2026-16237", "CVE-2026-120154"]));
+        let embedded = ["CVE-2025-8713", "CVE-2026-14666", "CVE-2026-16237", "CVE-2026-120154"];
+        assert_eq!(of(170_005, false), Ok(embedded.to_vec()));
+        assert_eq!(of(180_004, false), Ok(embedded[1..].to_vec()));
+        assert_eq!(of(180_007, false), Ok(vec![]));
+        // An update leaves the views as they were.
+        assert_eq!(of(160_016, true), Ok(vec![IN_THE_CATALOGUE]));
+    }
+
+    #[test]
+    fn of_other_majors_nothing_is_said() {
+        assert!(of(140_020, false).is_err_and(|why| why.contains("PostgreSQL 14")));
+        assert!(of(190_000, false).is_err_and(|why| why.contains("15 to 18")));
     }
 
     #[test]
     fn the_release_to_update_to_is_of_the_same_major() {
-        let fault = SERVER_FAULTS.iter().find(|fault| fault.name == "CVE-2024-10976").copied();
-        assert_eq!(fault.and_then(|fault| fault.fixed_in(160_002)).as_deref(), Some("16.5"));
-        assert_eq!(fault.and_then(|fault| fault.fixed_in(180_000)), None);
+        let remedy = |name, version| {
+            SERVER_FAULTS.iter().find(|fault| fault.name == name).map(|fault| fault.remedy(version)).unwrap()
+        };
+        assert_eq!(remedy("CVE-2024-10976", 160_002), "update PostgreSQL to 16.5 or a later 16 release");
+        assert!(remedy(IN_THE_CATALOGUE, 150_020).contains("in every database"));
     }
 }

@@ -5,6 +5,7 @@ use crate::model::report::{NotRun, Report};
 use anstyle::{AnsiColor, Style};
 use std::fmt::Write;
 
+const DOUBT: Style = AnsiColor::Yellow.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const QUIET: Style = Style::new().dimmed();
@@ -18,12 +19,20 @@ pub fn render(report: &Report, clean: &str) -> String {
     let facts: Vec<&str> = facts.into_iter().map(String::as_str).filter(|fact| !fact.is_empty()).collect();
     let _infallible = writeln!(text, "{QUIET}{}{QUIET:#}", facts.join(" · "));
     for finding in &report.findings {
-        text.push_str(&render_finding(finding));
+        text.push_str(&render_finding(finding, BAD));
+    }
+    for finding in &report.beyond {
+        text.push_str(&render_finding(finding, DOUBT));
     }
     for (title, items) in [("not run", &report.not_run), ("not compared", &report.not_tried)] {
         text.push_str(&listed(title, items));
     }
     let _infallible = match report.findings.len() {
+        0 if !report.not_run.is_empty() => writeln!(text, "\n{DOUBT}inconclusive{DOUBT:#}: {}", environment.subject),
+        0 if !report.beyond.is_empty() => {
+            let (count, subject) = (report.beyond.len(), &environment.subject);
+            writeln!(text, "\n{DOUBT}{count} of the server's own{DOUBT:#}, which fail only with --strict: {subject}")
+        }
         0 => writeln!(text, "\n{GOOD}{clean}{GOOD:#}: {}", environment.subject),
         1 => writeln!(text, "\n{BAD}1 finding{BAD:#}: {}", environment.subject),
         count => writeln!(text, "\n{BAD}{count} findings{BAD:#}: {}", environment.subject),
@@ -31,8 +40,8 @@ pub fn render(report: &Report, clean: &str) -> String {
     text
 }
 
-fn render_finding(finding: &Finding) -> String {
-    let mut text = format!("\n{BAD}{}{BAD:#}: {}\n", finding.check, finding.what);
+fn render_finding(finding: &Finding, style: Style) -> String {
+    let mut text = format!("\n{style}{}{style:#}: {}\n", finding.check, finding.what);
     if let Some(place) = &finding.place {
         let _infallible = writeln!(text, "  at:    {}", place.location());
     }

@@ -81,8 +81,12 @@ impl Explainer<'_> {
             explanation.consulted.push(consulted);
         }
         explanation.because = because(&explanation, &stands);
+        if attempt.expected == Outcome::RefusedGrant {
+            let (command, to) = (attempt.command.word().to_uppercase(), stands.granted_to(attempt.command));
+            explanation.because = format!("{command} is granted to {to}; {}", explanation.because);
+        }
         if explanation.doubt.is_empty() {
-            explanation.doubt = contradiction(&explanation, attempt);
+            explanation.doubt = contradiction(&explanation, attempt, case);
         }
         explanation
     }
@@ -103,10 +107,10 @@ impl Explainer<'_> {
         let seen = self.session.statement(&format!("SELECT {key} FROM {}", quote_table(&table.name()))).await;
         let Ok(seen) = seen else { return told };
         let seen: BTreeSet<String> = seen.keys.into_iter().flatten().collect();
-        let wanted = if attempt.verdict == Verdict::OverDenial {
-            case.before.keys().find(|key| !case.is_beyond(key) && !seen.contains(*key)).cloned()
-        } else {
-            seen.into_iter().find(|key| case.is_beyond(key))
+        let wanted = match attempt.verdict {
+            Verdict::OverDenial => case.before.keys().find(|key| !case.is_beyond(key) && !seen.contains(*key)).cloned(),
+            Verdict::Leak => seen.into_iter().find(|key| case.is_beyond(key)),
+            _ => seen.into_iter().next(),
         };
         wanted.or(told)
     }
@@ -120,14 +124,25 @@ impl Explainer<'_> {
         key: Option<&str>,
         doubt: &mut String,
     ) -> Consulted {
-        let mut consulted =
-            Consulted { command: question.command, row: question.row, value: None, policies: Vec::new() };
+        let mut consulted = Consulted {
+            command: question.command,
+            row: question.row,
+            value: None,
+            unknown: String::new(),
+            policies: Vec::new(),
+        };
         let asked = stands.asked(question);
         if !asked.iter().any(|asked| asked.seen.permissive) {
             consulted.value = Some(Truth::False);
             return consulted;
         }
-        let Some(row) = self.row(case, key, question.row).await else { return consulted };
+        let row = match self.row(case, key, question.row).await {
+            Ok(row) => row,
+            Err(why) => {
+                consulted.unknown = why;
+                return consulted;
+            }
+        };
         for Asked { predicate, mut seen } in asked {
             let answers = self.answers(case, stands, &row, &predicate.atoms, doubt).await;
             let values: Vec<Truth> = answers.iter().map(|answer| answer.value).collect();
@@ -316,14 +331,17 @@ fn because(explanation: &Explanation, stands: &Stands) -> String {
 }
 
 /// Where policies and outcome don't agree, something else decides.
-fn contradiction(explanation: &Explanation, attempt: &Attempt) -> String {
+fn contradiction(explanation: &Explanation, attempt: &Attempt, case: &Case<'_>) -> String {
     let known = explanation.consulted.iter().all(|one| one.value.is_some());
     let passes = explanation.consulted.iter().all(|one| one.value == Some(Truth::True));
-    match attempt.outcome {
-        Outcome::Hidden | Outcome::RefusedPolicy if passes => {
+    let passed = attempt.outcome == Outcome::Done && attempt.verdict != Verdict::OverDenial;
+    match (passes, passed) {
+        // DO NOTHING leaves the row that is there, whatever the policies say.
+        _ if matches!(case.planned.aim, Aim::Untouched(_)) => "",
+        (true, false) if attempt.outcome != Outcome::Error => {
             "by its policies the row would pass: a trigger, a rule or a condition that is not always the same decides"
         }
-        Outcome::Done if known && !passes => {
+        (false, true) if known => {
             "by its policies the row would not pass: a trigger, a rule or another way to the row decides"
         }
         _ => "",

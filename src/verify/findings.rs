@@ -39,8 +39,8 @@ pub(crate) fn groups(attempts: &[Attempt]) -> Vec<Group<'_>> {
         let same = groups.iter_mut().find(|group| {
             group.check == check
                 && group.attempts.first().is_some_and(|first| {
-                    (&first.table, &first.actor, first.standing, first.command)
-                        == (&attempt.table, &attempt.actor, attempt.standing, attempt.command)
+                    (&first.table, &first.actor, first.standing, first.command, &first.column)
+                        == (&attempt.table, &attempt.actor, attempt.standing, attempt.command, &attempt.column)
                 })
         });
         match same {
@@ -61,6 +61,7 @@ fn check(attempt: &Attempt) -> Option<&'static str> {
         Verdict::Leak if attempt.expected == Outcome::RefusedGrant && attempt.outcome != Outcome::Done => {
             Some("grant-without-promise")
         }
+        Verdict::Leak if attempt.column.is_some() => Some("client-may-set"),
         Verdict::Leak => Some("leak"),
         Verdict::OverDenial => Some("over-denial"),
         Verdict::Held | Verdict::Inconclusive => None,
@@ -77,7 +78,20 @@ fn finding(group: &Group<'_>, subjects: &[Subject]) -> Option<Finding> {
         "mixed" => "rows between two owners in",
         _ => "rows in",
     };
+    let column = shown.column.as_ref().map(|column| format!("{table}.{column}"));
     let (what, remedy) = match check {
+        "client-may-set" => (
+            format!("{actor} can set {} to a value that the contract does not allow", column.unwrap_or_default()),
+            format!(
+                "let a trigger on {table} overwrite or refuse it, or take {} on the column from the role and grant the \
+                 others",
+                command.word().to_uppercase()
+            ),
+        ),
+        "over-denial" if column.is_some() => (
+            format!("{actor} cannot set {} to a value that the contract allows", column.unwrap_or_default()),
+            "let it through, or take the value out of client_may_set in policies/access.toml".to_owned(),
+        ),
         "leak" if standing == Standing::Own => (
             format!("{actor} can {command} {table} beyond its own rows, or give its own away"),
             format!("tighten the {command} policy in policies/{table}.sql"),
@@ -107,7 +121,11 @@ fn finding(group: &Group<'_>, subjects: &[Subject]) -> Option<Finding> {
         place: subjects
             .iter()
             .find(|subject| subject.access.table.to_string() == *table)
-            .map(|s| s.access.place.clone()),
+            .map(|subject| &subject.access)
+            .map(|access| {
+                let rule = shown.column.as_ref().and_then(|column| access.columns.get(column));
+                rule.map_or_else(|| access.place.clone(), |rule| rule.place.clone())
+            }),
         why: format!("{}: expected {}, got {} ({})", shown.id, shown.expected, shown.outcome, shown.why),
         remedy,
         reach: Reach::Api,

@@ -1,5 +1,6 @@
 //! The forms: which statements are tried on a table as one persona, and what the contract expects of each.
 
+mod column;
 mod copy;
 mod cursor;
 mod delete;
@@ -23,7 +24,7 @@ use crate::model::catalog::{Column, Table};
 use crate::model::failure::Failure;
 use crate::model::report::NotRun;
 use crate::verify::persona::Persona;
-use crate::verify::world::insert::{key_condition, key_expression, sql_value};
+use crate::verify::world::insert::{key_among, key_condition, key_expression, sql_value};
 use crate::verify::world::rows::{Maker, Values};
 use crate::verify::world::values::value;
 use crate::verify::world::{Row, Sight, World, WorldKind, variations};
@@ -33,7 +34,7 @@ type Form = fn(&Scene<'_>, &mut Plan) -> Result<(), Failure>;
 
 /// The families that are tried as everyone and in every world; a family adds the attempts of one scene.
 const FORMS: &[Form] =
-    &[select::plan, insert::plan, update::plan, delete::plan, upsert::plan, truncate::plan, rights::plan];
+    &[select::plan, insert::plan, update::plan, delete::plan, upsert::plan, column::plan, truncate::plan, rights::plan];
 
 /// The families that reach rows in ways of their own. The first world and the plain personas show that: what other
 /// values or tokens reach, the forms before tell.
@@ -152,6 +153,14 @@ pub(crate) struct Need {
     pub(crate) columns: Vec<String>,
 }
 
+/// A value that a statement gives to a column: the attempt is about whether it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Given {
+    pub(crate) column: String,
+    /// A query for the keys of the rows that hold it.
+    pub(crate) holders: String,
+}
+
 /// An attempt to make.
 #[derive(Debug, Clone)]
 pub(crate) struct Planned {
@@ -176,6 +185,8 @@ pub(crate) struct Planned {
     pub(crate) impossible: Option<&'static str>,
     /// An SQLSTATE with which the server says, in this form, that no row was there for it.
     pub(crate) no_row: Option<&'static str>,
+    /// The value that it is about, where it is about one.
+    pub(crate) given: Option<Given>,
 }
 
 impl Planned {
@@ -185,6 +196,11 @@ impl Planned {
             Route::After { first, .. } => format!("{first}; {}", self.sql),
             Route::Plain | Route::Copy => self.sql.clone(),
         }
+    }
+
+    /// Whether the control is the same statement by the same persona without the value that the attempt is about.
+    pub(crate) fn gives_nothing(&self, control: &Control) -> bool {
+        self.given.is_some() && control.sql.is_some() && control.who == Who::Persona(self.persona)
     }
 }
 
@@ -209,7 +225,7 @@ pub(crate) struct Scene<'a> {
     pub(crate) persona: usize,
     /// Whether the sight covers the whole table and statements without WHERE may run.
     pub(crate) whole: bool,
-    /// Whether TRUNCATE may be run; otherwise the rights decide.
+    /// Whether TRUNCATE may be run, and rows that the world did not make be written: not on a target.
     pub(crate) truncates: bool,
 }
 
@@ -324,6 +340,21 @@ impl<'a> Scene<'a> {
         key_condition(self.table(), &row.values)
     }
 
+    /// ` WHERE` and the world's rows, for statements that would rightly reach every row of a target's table: the rows
+    /// that others are at work on are left alone. Nothing where there is a row that is not promised, which a condition
+    /// could hide.
+    fn own_world(&self, command: Command) -> Option<String> {
+        let all = |command: Command| Standing::ALL.into_iter().all(|standing| self.promised(standing, command));
+        (!self.truncates && all(command) && all(Command::Select)).then(|| format!(" WHERE {}", self.among_world()))
+    }
+
+    /// A condition that is true for the world's rows of this table.
+    pub(crate) fn among_world(&self) -> String {
+        let rows = self.world.rows.iter().zip(self.keys).filter(|(row, _)| row.subject == self.subject);
+        let keys: Vec<&str> = rows.map(|(_, key)| key.as_str()).collect();
+        key_among(self.table(), "", &keys)
+    }
+
     pub(crate) fn key_columns(&self) -> Vec<String> {
         crate::verify::world::insert::key_columns(self.table())
     }
@@ -414,10 +445,18 @@ impl<'a> Scene<'a> {
         format!("{} = {}", readable_identifier(column), sql_value(value))
     }
 
-    /// The values that a client sends: without columns that cannot be given and those under a rule, unless they must.
+    /// The values that a client sends: without columns that cannot be given and those under a rule, unless they must:
+    /// then with what the rule allows first.
     pub(crate) fn client_values(&self, mut values: Values, hold: &Values) -> Values {
         let table = self.table();
         let access = &self.maker.subjects[self.subject].access;
+        for (name, rule) in access.columns.iter().filter(|(name, _)| !hold.contains_key(*name)) {
+            match (values.get_mut(name), rule.client_may_set.iter().find(|text| *text != "null").map(String::as_str)) {
+                (Some(value), Some(":uid")) => value.clone_from(&self.persona().uid),
+                (Some(value), Some(text)) => *value = Some(text.to_owned()),
+                _ => {}
+            }
+        }
         values.retain(|name, _| {
             hold.contains_key(name)
                 || table.column(name).is_some_and(|column| {
@@ -517,6 +556,7 @@ impl<'a> Scene<'a> {
             control: Some(Who::Privileged(self.persona).into()),
             impossible: None,
             no_row: None,
+            given: None,
         }
     }
 

@@ -42,6 +42,7 @@ pub(crate) fn judge(case: &Case<'_>) -> Attempt {
         standing: planned.standing,
         command: planned.command,
         form: planned.form.clone(),
+        column: planned.given.as_ref().map(|given| given.column.clone()),
         expected,
         outcome,
         verdict,
@@ -112,6 +113,10 @@ impl Case<'_> {
                 }
             }
             Err(error) if self.planned.no_row == Some(error.code.as_str()) => (Outcome::Hidden, String::new()),
+            // Beside a control that gives the column nothing, it is the value that is refused.
+            Err(error) if self.planned.given.is_some() && refuses_value(&error.code) => {
+                (Outcome::RefusedPolicy, error.message.clone())
+            }
             Err(error) => (Outcome::Error, error.to_string()),
             Ok(_) if !self.granted() => {
                 (Outcome::Error, "it ran although the catalogue says that a grant it needs is missing".to_owned())
@@ -120,13 +125,17 @@ impl Case<'_> {
                 Aim::Count(_) => {
                     (if counted(&result.keys) == Some(0) { Outcome::Hidden } else { Outcome::Done }, String::new())
                 }
+                Aim::Rows(_) if self.planned.given.is_some() && !self.is_stored(observed) => {
+                    (Outcome::Hidden, "the value is not stored".to_owned())
+                }
                 Aim::Rows(keys) | Aim::All(keys) | Aim::Untouched(keys) => {
                     let touched = self.touched(observed);
                     let done = keys.iter().any(|key| touched.contains(key.as_str()));
                     (if done { Outcome::Done } else { Outcome::Hidden }, String::new())
                 }
                 Aim::New => {
-                    let done = self.touched(observed).iter().any(|key| !self.before.contains_key(*key));
+                    let done = self.touched(observed).iter().any(|key| !self.before.contains_key(*key))
+                        && (self.planned.given.is_none() || self.is_stored(observed));
                     (if done { Outcome::Done } else { Outcome::Hidden }, String::new())
                 }
                 Aim::Rights => (Outcome::Error, "no statement was to be run".to_owned()),
@@ -145,6 +154,23 @@ impl Case<'_> {
         }
         let changes = observed.changes.iter();
         changes.flat_map(|changes| changes.written.keys().chain(&changes.gone)).map(String::as_str).collect()
+    }
+
+    /// Whether the statement stores the value that it gives: not where that is there without its being given, and so
+    /// is no client's doing.
+    fn is_stored(&self, observed: &Observed) -> bool {
+        let by_itself = || {
+            let control = self.planned.control.as_ref().filter(|control| self.planned.gives_nothing(control));
+            control.and(self.control).is_some_and(|control| self.holds_value(control))
+        };
+        self.holds_value(observed) && (self.planned.promise == Promise::Yes || !by_itself())
+    }
+
+    /// Whether the row that the statement is about, or a new one, holds the given value.
+    fn holds_value(&self, observed: &Observed) -> bool {
+        let aimed = |key: &String| matches!(&self.planned.aim, Aim::Rows(keys) if keys.contains(key));
+        let mut holding = observed.holding.iter().flatten();
+        holding.any(|key| aimed(key) || !self.before.contains_key(key))
     }
 
     /// Rows that were seen or changed and are not promised: before, or as they stand afterwards.
@@ -237,6 +263,9 @@ impl Case<'_> {
     fn promised_verdict(&self, outcome: Outcome, cause: &str) -> (Verdict, String) {
         if outcome != Outcome::Done {
             let why = match outcome {
+                Outcome::Hidden if self.planned.given.is_some() => {
+                    "the value that is allowed was not stored".to_owned()
+                }
                 Outcome::Hidden => "no row was seen or changed".to_owned(),
                 Outcome::RefusedGrant => "a grant that it needs is missing".to_owned(),
                 _ => cause.to_owned(),
@@ -299,6 +328,12 @@ impl Case<'_> {
     fn refused_to_everyone(&self, code: &str) -> bool {
         self.control.and_then(|control| control.result.as_ref().err()).is_some_and(|error| error.code == code)
     }
+}
+
+/// Whether an error says that a value may not be given: a right, a constraint or a trigger is in the way of it.
+fn refuses_value(code: &str) -> bool {
+    let refusals = [sqlstate::NOT_NULL_VIOLATION, sqlstate::CHECK_VIOLATION, sqlstate::GENERATED_ALWAYS];
+    refusals.contains(&code) || code.starts_with("P0") || code.starts_with("PT")
 }
 
 fn counted(keys: &[Option<String>]) -> Option<u64> {

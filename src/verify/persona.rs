@@ -2,7 +2,7 @@
 
 mod further;
 
-use crate::db::impersonate;
+use crate::db::impersonate::{self, Parameter};
 use crate::model::access::{Actor, Contract};
 use crate::model::catalog::Catalog;
 use serde_json::{Map, Value, json};
@@ -31,11 +31,18 @@ pub struct Persona {
     pub narrow: bool,
     /// Whether there is such an account; otherwise the token is of one that is nowhere (any more).
     pub exists: bool,
-    /// The statement that makes a transaction a request of this persona.
+    /// The parameters that make a transaction a request of this persona.
+    pub parameters: Vec<Parameter>,
+    /// The statement that sets them.
     pub become_sql: String,
 }
 
 impl Persona {
+    /// Whether it tries and is not trusted, and is no token out of the ordinary.
+    pub fn knocks(&self) -> bool {
+        self.tries && !self.narrow && !self.actor.bypasses_rls
+    }
+
     /// The id to compare owners with: nobody's where the persona has none.
     pub fn uid_or_nobody(&self) -> &str {
         self.uid.as_deref().unwrap_or("00000000-0000-0000-0000-000000000000")
@@ -81,7 +88,7 @@ fn persona(name: &str, actor: &Actor, person: bool, has_rows: bool, tries: bool,
     let uid = person.then(|| stable_id(&format!("account of {name}")));
     let claims = Value::Object(claims(name, actor, uid.as_deref())).to_string();
     let settings = catalog.role(&actor.role).map(|role| role.settings.as_slice()).unwrap_or_default();
-    let become_sql = impersonate::request(&actor.role, &claims, settings);
+    let parameters = impersonate::request(&actor.role, &claims, settings);
     Persona {
         name: name.to_owned(),
         actor: actor.clone(),
@@ -91,7 +98,8 @@ fn persona(name: &str, actor: &Actor, person: bool, has_rows: bool, tries: bool,
         tries,
         narrow: false,
         exists: true,
-        become_sql,
+        become_sql: impersonate::set(&parameters),
+        parameters,
     }
 }
 

@@ -18,6 +18,7 @@ mod disguise;
 mod effects;
 mod erroring_policy;
 mod explain_estimate;
+mod for_update_recheck;
 mod foreign_key_oracle;
 mod foreign_table;
 mod forged_claim;
@@ -32,6 +33,7 @@ mod policy_input;
 mod prepared_across_actors;
 mod public_grant;
 mod publication;
+mod real_row;
 mod residual_right;
 mod row_security_off;
 mod rule;
@@ -48,9 +50,11 @@ use crate::model::access::Accept;
 use crate::model::failure::Failure;
 use crate::model::finding::Finding;
 use crate::model::report::{Accepted, NotRun, ProbeCount};
+use crate::verify::effect::Effect;
 use futures::future::LocalBoxFuture;
 use site::{Site, Step};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 /// Every probe, in the order in which they are made. Its name is that of its file, of its folder in `fixtures/probe/`
 /// and of the check that its findings carry.
@@ -71,6 +75,7 @@ pub(crate) const PROBES: &[Probe] = &[
     foreign_table::PROBE,
     storage::PROBE,
     beyond_tables::PROBE,
+    real_row::PROBE,
     // Functions, triggers, what policies read, predicates.
     definer_function::PROBE,
     function_oracle::PROBE,
@@ -89,8 +94,12 @@ pub(crate) const PROBES: &[Probe] = &[
     cursor_across_actors::PROBE,
     explain_estimate::PROBE,
     table_statistics::PROBE,
+    for_update_recheck::PROBE,
     server_fault::PROBE,
 ];
+
+/// The probes that draw on what the attempts changed: who asks for one asks for all attempts.
+pub(crate) const ON_ATTEMPTS: [&str; 2] = [definer_trigger::PROBE.name, rule::PROBE.name];
 
 /// Whose fault it is that a channel is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,6 +166,8 @@ pub(crate) struct Probed {
     pub(crate) not_run: Vec<NotRun>,
     /// What can't be tried here at all, for information.
     pub(crate) not_tried: Vec<NotRun>,
+    /// What attempts changed elsewhere and the holes explain, by the attempts' ids.
+    pub(crate) explained: Vec<(String, Effect)>,
 }
 
 /// What all probes saw.
@@ -170,8 +181,10 @@ pub(crate) struct Probes {
     pub(crate) doubts: Vec<NotRun>,
     pub(crate) not_run: Vec<NotRun>,
     pub(crate) not_tried: Vec<NotRun>,
-    /// Finding's id -> psql script that shows it.
-    pub(crate) scripts: BTreeMap<String, String>,
+    /// Finding's id -> the steps that show it.
+    pub(crate) steps: BTreeMap<String, Vec<Step>>,
+    /// What attempts changed elsewhere and findings explain, by the attempts' ids.
+    pub(crate) explained: BTreeSet<(String, Effect)>,
 }
 
 /// The id that `--only` and `--repro` know a probe's finding by: `unique-oracle/chat_threads.thread_id`.
@@ -187,7 +200,10 @@ impl Probes {
             self.not_tried.push(NotRun { what: probe.name.to_owned(), why });
             return;
         }
-        let probed = match (probe.run)(site).await {
+        let started = Instant::now();
+        let probed = (probe.run)(site).await;
+        tracing::debug!(probe = probe.name, milliseconds = started.elapsed().as_millis(), "made");
+        let probed = match probed {
             Ok(probed) => probed,
             Err(failure) => {
                 let mut why = failure.to_string();
@@ -209,7 +225,7 @@ impl Probes {
                 finding.statement = format!("{}; -- as {}", own.collect::<Vec<_>>().join("; "), site.name(last.who));
             }
             if !hole.steps.is_empty() {
-                self.scripts.entry(id(&finding)).or_insert_with(|| site.script(&id(&finding), &hole.steps));
+                self.steps.entry(id(&finding)).or_insert(hole.steps);
             }
             match probe.fault {
                 Fault::Schema => self.findings.push(finding),
@@ -219,6 +235,7 @@ impl Probes {
         let named = |items: Vec<NotRun>| {
             items.into_iter().map(|item| NotRun { what: format!("{}/{}", probe.name, item.what), why: item.why })
         };
+        self.explained.extend(probed.explained);
         self.accepted.extend(probed.accepted);
         self.doubts.extend(named(probed.doubts));
         self.not_run.extend(named(probed.not_run));

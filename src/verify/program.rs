@@ -2,6 +2,7 @@
 
 use crate::model::failure::Failure;
 use crate::model::report::NotRun;
+use crate::verify::coverage;
 use crate::verify::form::{self, Aim, Plan, Planned, Promise, Route, Scene, Tells, Who};
 use crate::verify::suite::Options;
 use crate::verify::trial::Trial;
@@ -9,7 +10,6 @@ use crate::verify::world::build::Standing;
 use crate::verify::world::insert::key_columns;
 use crate::verify::world::rows::Maker;
 use crate::verify::world::{Setting, World, WorldKind};
-use crate::verify::{coverage, repro};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one world's attempts need, once planned.
@@ -23,8 +23,6 @@ pub(crate) struct Program {
     pub(crate) fresh: BTreeMap<usize, BTreeSet<String>>,
     /// What was asked for and can't be made.
     pub(crate) not_run: Vec<NotRun>,
-    /// The psql script of the attempt whose script is asked for, where it is this world's.
-    pub(crate) script: Option<String>,
 }
 
 /// The one world that a program is for.
@@ -74,11 +72,9 @@ impl Program {
         if world.kind == WorldKind::Different {
             plan.not_run.extend(coverage::without_rows(&setting, world, standing));
         }
-        let asked = |planned: &&Planned| options.asked.as_ref().is_some_and(|asked| id(&setting, planned) == *asked);
-        let script = plan.attempts.iter().find(asked).map(|planned| script(place, planned));
-        plan.attempts.retain(|planned| options.wants(&id(&setting, planned)));
+        plan.attempts.retain(|planned| options.wants_attempt(&id(&setting, planned)));
         plan.not_run.retain(|not_run| options.wants(&not_run.what));
-        let mut program = Self { planned: plan.attempts, not_run: plan.not_run, script, ..Self::default() };
+        let mut program = Self { planned: plan.attempts, not_run: plan.not_run, ..Self::default() };
         program.make_trials();
         program.name_fresh_keys(place)?;
         Ok(program)
@@ -88,16 +84,19 @@ impl Program {
     fn make_trials(&mut self) {
         let mut known: BTreeMap<Trial, usize> = BTreeMap::new();
         for planned in &self.planned {
-            let mut index_of = |who: Who, sql: &str, route: &Route, to: usize| {
+            let mut index_of = |who: Who, sql: &str, route: &Route, to: usize, holders: Option<&String>| {
                 let reads_back = (planned.tells == Tells::Changes).then_some((planned.subject, to));
-                let trial = Trial { who, sql: sql.to_owned(), route: route.clone(), reads_back };
+                let (command, sql, route) = (planned.command, sql.to_owned(), route.clone());
+                let trial = Trial { who, command, sql, route, reads_back, holders: holders.cloned() };
                 *known.entry(trial.clone()).or_insert_with(|| {
                     self.trials.push(trial);
                     self.trials.len() - 1
                 })
             };
-            let own = (planned.aim != Aim::Rights)
-                .then(|| index_of(Who::Persona(planned.persona), &planned.sql, &planned.route, planned.persona));
+            let holders = planned.given.as_ref().map(|given| &given.holders);
+            let own = (planned.aim != Aim::Rights).then(|| {
+                index_of(Who::Persona(planned.persona), &planned.sql, &planned.route, planned.persona, holders)
+            });
             let control = planned.control.as_ref();
             let control = control.map(|control| {
                 // To whom the rows then stand matters only where that decides the promise; else one run serves all.
@@ -106,9 +105,10 @@ impl Program {
                     Who::Privileged(_) if planned.promise != Promise::ByControl => (Who::Privileged(0), 0),
                     Who::Privileged(claims) => (control.who, claims),
                 };
+                let holders = holders.filter(|_| planned.gives_nothing(control));
                 match &control.sql {
-                    Some(sql) => index_of(who, sql, &Route::Plain, to),
-                    None => index_of(who, &planned.sql, &planned.route, to),
+                    Some(sql) => index_of(who, sql, &Route::Plain, to, holders),
+                    None => index_of(who, &planned.sql, &planned.route, to, holders),
                 }
             });
             self.of_attempt.push((own, control));
@@ -135,15 +135,4 @@ impl Program {
         }
         Ok(())
     }
-}
-
-/// The psql script of one attempt.
-fn script(place: &Place<'_>, planned: &Planned) -> String {
-    let persona = &place.setting.personas[planned.persona];
-    let step = repro::Step {
-        who: persona.name.clone(),
-        become_sql: Some(format!("SET LOCAL row_security = on; {}", persona.become_sql)),
-        sql: planned.statement(),
-    };
-    repro::script(&id(&place.setting, planned), &[step], place.world, place.setting.subjects)
 }

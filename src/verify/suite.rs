@@ -18,10 +18,12 @@ use crate::verify::form;
 use crate::verify::judge::judge;
 use crate::verify::persona::cast;
 use crate::verify::probe::site::Site;
-use crate::verify::probe::{PROBES, Probe, Probes};
+use crate::verify::probe::{self, PROBES, Probe, Probes};
 use crate::verify::program::{self, Place, Program};
+use crate::verify::stray::{self, Stray};
+use crate::verify::trial::elsewhere::Counter;
 use crate::verify::trial::{self, Observed, Stage};
-use crate::verify::world::build::{self, Standing, Unmade};
+use crate::verify::world::build::{self, Reader, Standing, Unmade};
 use crate::verify::world::rows::{self, Maker};
 use crate::verify::world::{Setting, Subject, World, WorldKind};
 use crate::verify::{coverage, findings};
@@ -50,8 +52,10 @@ pub struct Options {
     pub only: Vec<String>,
     /// Statements without WHERE are tried only on tables of at most so many rows (targets).
     pub bare_bound: u64,
-    /// The id of the attempt or finding whose psql script and explanation are wanted, too.
+    /// The id of the attempt or finding whose explanation is wanted, too; or the beginning, up to a slash, of several.
     pub asked: Option<String>,
+    /// Whether its psql script is.
+    pub repro: bool,
     /// The day by which the contract's `expires` are judged.
     pub today: time::Date,
 }
@@ -65,9 +69,20 @@ impl Options {
         table.into_iter().chain([id.to_owned()]).collect()
     }
 
+    /// Whether the explanation of an attempt or finding of that id is wanted.
+    pub fn asks_for(&self, id: &str) -> bool {
+        self.asked.as_deref().is_some_and(|asked| id == asked || (asked.ends_with('/') && id.starts_with(asked)))
+    }
+
     /// Whether an attempt or probe of that id is asked for.
     pub(crate) fn wants(&self, id: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|part| id.contains(part))
+    }
+
+    /// Whether an attempt is asked for; for what attempts set off, all are.
+    pub(crate) fn wants_attempt(&self, id: &str) -> bool {
+        let set_off = |part: &String| probe::ON_ATTEMPTS.iter().any(|probe| part.starts_with(&format!("{probe}/")));
+        self.wants(id) || self.only.iter().any(set_off)
     }
 
     /// Whether a probe of that name is asked for, by a part of its name or by the id of one of its findings.
@@ -146,15 +161,18 @@ pub async fn verify(
         script: None,
         probes: Probes::default(),
         refused: BTreeSet::new(),
+        strays: Vec::new(),
         elapsed: Duration::ZERO,
         explaining: Duration::ZERO,
     };
     run.all_worlds(session, connect).await?;
-    let Run { elapsed, attempts, explanations, mut findings, mut not_run, script, mut probes, .. } = run;
+    let Run { setting, elapsed, attempts, explanations, strays, mut findings, mut not_run, script, mut probes, .. } =
+        run;
+    let strays = stray::findings(&setting, &strays, &probes.explained);
     let all = options.only.is_empty() && probes.not_run.is_empty() && probes.doubts.is_empty();
     probes.not_tried.extend((!attempts.is_empty()).then(form::not_tried));
     probes.accept(&contract.accepts, all, options.today);
-    findings.splice(0..0, findings::of_attempts(&attempts, &subjects));
+    findings.splice(0..0, findings::of_attempts(&attempts, &subjects).into_iter().chain(strays));
     findings.extend(probes.findings);
     not_run.extend(probes.not_run);
     Ok(Verified {
@@ -185,6 +203,8 @@ struct Run<'a> {
     probes: Probes,
     /// Rows, by subject and number, whose chosen values the database does not take.
     refused: BTreeSet<(usize, usize)>,
+    /// What attempts changed elsewhere without a promise.
+    strays: Vec<Stray>,
     /// How long the attempts took.
     elapsed: Duration,
     /// How long explaining them took, which is no attempt's time.
@@ -273,20 +293,29 @@ impl Run<'_> {
                 };
                 let mut planned = Program::plan(&place, self.options)?;
                 self.not_run.append(&mut planned.not_run);
-                self.script = planned.script.take().or(self.script.take());
                 program = Some(planned);
-                first = Some(standing.clone());
+                first = Some((standing.clone(), whole.clone()));
             }
             let Some(program) = &program else { break };
             let pairs = program.trials[observed.len()..].iter().filter_map(|trial| trial.reads_back).collect();
-            let read_backs = build::prepare(&current, &self.setting, &standing, &whole, &program.fresh, &pairs).await?;
+            let (setting, fresh) = (self.setting, &program.fresh);
+            let counter = Counter::prepare(&current, setting.subjects).await?;
+            let emptied = counter.as_ref().map(|counter| counter.emptied.as_str());
+            let reader = Reader { session: &current, setting, standing: &standing, whole: &whole, fresh, emptied };
+            let read_backs = reader.prepare(&pairs).await?;
             let copies = trial::prepare_copies(&current, &program.trials[observed.len()..]).await?;
+            if counter.is_none() && observed.is_empty() && world.kind == WorldKind::Different {
+                self.not_run.push(NotRun {
+                    what: "what attempts change in other tables than the one they name".to_owned(),
+                    why: "track_counts is off: the server does not say which tables are written".to_owned(),
+                });
+            }
             let stage = Stage {
-                session: &current,
                 personas: self.setting.personas,
-                standing: &standing,
+                reader,
                 read_backs: &read_backs,
                 copies: &copies,
+                counter: counter.as_ref(),
                 stepwise: self.ground.stepwise,
             };
             let more = stage.run(&program.trials[observed.len()..], self.ground.errors_per_session).await;
@@ -306,9 +335,15 @@ impl Run<'_> {
             current.close().await;
         }
         if let (Some(program), Some(first)) = (program, first) {
-            let tried = Tried::new(self.setting, world, &program, &observed, &first);
-            let cases = (0..program.planned.len()).filter_map(|place| tried.case(place));
-            self.attempts.extend(cases.map(|case| judge(&case)));
+            let tried = Tried::new(self.setting, world, &program, &observed, &first.0);
+            for place in 0..program.planned.len() {
+                let Some(case) = tried.case(place) else { continue };
+                if let Some(seen) = case.observed {
+                    self.strays.extend(stray::of(&self.setting, world.kind, case.planned, seen, &first.0));
+                    self.not_run.extend(stray::unread(&self.setting, case.planned, seen, &first.1));
+                }
+                self.attempts.push(judge(&case));
+            }
             if let Some((session, true)) = session {
                 let started = Instant::now();
                 self.explain(session, &tried).await;
@@ -341,6 +376,7 @@ impl Run<'_> {
         let refused = self.refused.clone();
         let maker = self.maker(WorldKind::Different, &refused);
         let world = rows::plan(&maker)?;
+        let strays: Vec<Stray> = self.strays.iter().filter(|stray| stray.kind == world.kind).cloned().collect();
         let mut left = wanted.into_iter().peekable();
         let mut lives = LIVES;
         while left.peek().is_some() && lives > 0 {
@@ -358,9 +394,13 @@ impl Run<'_> {
                 whole: &whole,
                 target: self.ground.target,
                 stepwise: self.ground.stepwise,
+                strays: &strays,
             };
             while let Some(probe) = left.next_if(|_| !current.is_closed()) {
                 self.probes.make(probe, &site).await;
+            }
+            if let Some(script) = self.script_of_probe(&site).await {
+                self.script = Some(script);
             }
             if current.is_closed() {
                 lives -= 1;
@@ -370,9 +410,6 @@ impl Run<'_> {
         }
         let why = "the connection was lost".to_owned();
         self.probes.not_run.extend(left.map(|probe| NotRun { what: probe.name.to_owned(), why: why.clone() }));
-        if let Some(asked) = &self.options.asked {
-            self.script = self.script.take().or_else(|| self.probes.scripts.get(asked).cloned());
-        }
         Ok(())
     }
 

@@ -1,17 +1,21 @@
 //! Runs statements as someone, each in a savepoint that is rolled back, pipelined where the engine allows it, and
-//! reads back what they changed.
+//! reads back what they changed, in the table that they name and wherever else something was written.
+
+pub(crate) mod elsewhere;
 
 use crate::db::catalog;
 use crate::db::error::DbError;
 use crate::db::impersonate;
 use crate::db::session::{Prepared, Session, StatementResult};
-use crate::model::access::Standing as RowStanding;
+use crate::model::access::{Command, Standing as RowStanding};
 use crate::model::failure::Failure;
 use crate::verify::form::{Route, Who};
 use crate::verify::persona::Persona;
-use crate::verify::world::build::{Standing, parse_read_back};
+use crate::verify::world::Sight;
+use crate::verify::world::build::{ReadBack, Reader, parse_read_back, take_emptied};
+use elsewhere::{Counter, Counts, Group, Watch, groups};
 use futures::StreamExt;
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -29,13 +33,16 @@ const BACK: &str = "ROLLBACK TO SAVEPOINT attempt";
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Trial {
     pub(crate) who: Who,
+    pub(crate) command: Command,
     pub(crate) sql: String,
     pub(crate) route: Route,
     /// The table to read back, and the persona to whom its rows then stand.
     pub(crate) reads_back: Option<(usize, usize)>,
+    /// A query for the keys of the rows that then hold the value which the statement gives to a column.
+    pub(crate) holders: Option<String>,
 }
 
-/// What a statement changed in the table that was read back.
+/// What a statement changed in a table that was read back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Changes {
     /// Rows that exist in a new version, existing before or not: key and how they stand now.
@@ -44,59 +51,168 @@ pub(crate) struct Changes {
     pub(crate) gone: BTreeSet<String>,
 }
 
+impl Changes {
+    /// From what was read back; `None` where the standing of a row that changed is missing.
+    pub(crate) fn since(before: &Sight, rows: Vec<ReadBack>) -> Option<Self> {
+        let mut changes = Self::default();
+        let mut present = BTreeSet::new();
+        for row in rows {
+            let unchanged = before.get(&row.key).is_some_and(|seen| seen.locator == row.locator);
+            if !unchanged {
+                changes.written.insert(row.key.clone(), row.standing?);
+            }
+            present.insert(row.key);
+        }
+        changes.gone = before.keys().filter(|key| !present.contains(*key)).cloned().collect();
+        Some(changes)
+    }
+}
+
 /// What came of a trial.
 #[derive(Debug, Clone)]
 pub(crate) struct Observed {
     pub(crate) result: Result<StatementResult, DbError>,
     /// `None` where nothing was read back.
     pub(crate) changes: Option<Changes>,
+    /// The keys of the rows that hold the given value; `None` where that was not asked.
+    pub(crate) holding: Option<BTreeSet<String>>,
+    /// The tables that TRUNCATE emptied, by subject.
+    pub(crate) emptied: BTreeSet<usize>,
+    /// What changed in tables that the statement does not name, by subject.
+    pub(crate) elsewhere: BTreeMap<usize, Changes>,
 }
 
 /// The session and everything that stands in it while a world is tried.
 #[derive(Debug)]
 pub(crate) struct Stage<'a> {
-    pub(crate) session: &'a Session,
     pub(crate) personas: &'a [Persona],
-    pub(crate) standing: &'a Standing,
+    pub(crate) reader: Reader<'a>,
     pub(crate) read_backs: &'a BTreeMap<(usize, usize), Prepared>,
     /// The trials that are sent as a COPY, by their SQL.
     pub(crate) copies: &'a BTreeMap<String, Prepared>,
+    /// Tells which tables are written; `None` where the server does not count.
+    pub(crate) counter: Option<&'a Counter>,
     /// One message at a time, and nothing sent after an error: for an engine on which errors are dear.
     pub(crate) stepwise: bool,
 }
 
-impl Stage<'_> {
+/// A step of a run, done.
+enum Done<'g> {
+    Tried(Box<Observed>),
+    /// `None` where the connection is lost.
+    Counted(&'g Group, Option<Counts>),
+}
+
+/// What was read after a statement: the table that it names, who holds the given value, and other tables.
+type Read = (Vec<Option<String>>, Option<BTreeSet<String>>, Vec<Vec<Option<String>>>);
+
+impl<'a> Stage<'a> {
+    fn session(&self) -> &'a Session {
+        self.reader.session
+    }
+
     /// Runs trials in order. Stops early, giving fewer results than there were trials, where `errors_allowed` is used
     /// up or the connection is lost.
     pub(crate) async fn run(&self, trials: &[Trial], errors_allowed: Option<usize>) -> Vec<Observed> {
-        let mut observed = Vec::with_capacity(trials.len());
-        if !self.stepwise {
-            let mut stream = futures::stream::iter(trials.iter().map(|trial| self.one(trial))).buffered(IN_FLIGHT);
-            while let Ok(Some(result)) = tokio::time::timeout(DEADLINE, stream.next()).await {
-                if lost(&result) {
+        let Some(before) = self.count().await else { return Vec::new() };
+        let mut watch = Watch::new(before);
+        let groups = groups(trials);
+        let mut observed: Vec<Observed> = Vec::with_capacity(trials.len());
+        let mut errors = 0;
+        let mut intact = true;
+        let steps = groups.iter().flat_map(|group| {
+            let trials = trials[group.trials.clone()].iter().map(move |trial| (Some(trial), group));
+            trials.chain(group.subject.map(move |_| (None, group)))
+        });
+        let steps = steps.map(|(trial, group)| async move {
+            match trial {
+                Some(trial) => Done::Tried(Box::new(self.one(trial, &[]).await)),
+                None => Done::Counted(group, self.count().await),
+            }
+        });
+        let mut stream = futures::stream::iter(steps).buffered(if self.stepwise { 1 } else { IN_FLIGHT });
+        loop {
+            match tokio::time::timeout(DEADLINE, stream.next()).await {
+                Ok(None) => break,
+                Ok(Some(Done::Tried(result))) if !lost(&result) => {
+                    errors += usize::from(result.result.is_err());
+                    watch.emptied(observed.len(), &trials[observed.len()], &result.emptied);
+                    observed.push(*result);
+                    if errors_allowed.is_some_and(|allowed| errors >= allowed) {
+                        break;
+                    }
+                }
+                Ok(Some(Done::Counted(group, Some(after)))) => watch.counted(group, observed.len(), after),
+                Ok(Some(_)) | Err(_) => {
+                    intact = false;
                     break;
                 }
-                observed.push(result);
             }
-            return observed;
         }
-        let mut errors = 0;
-        for trial in trials {
-            let Ok(result) = tokio::time::timeout(DEADLINE, self.one(trial)).await else { break };
-            if lost(&result) {
-                break;
+        drop(stream);
+        if let Some(open) = watch.open(&groups, observed.len()) {
+            match if intact { self.count().await } else { None } {
+                Some(after) => watch.counted(open, observed.len(), after),
+                None => observed.truncate(open.trials.start),
             }
-            errors += usize::from(result.result.is_err());
-            observed.push(result);
-            if errors_allowed.is_some_and(|allowed| errors >= allowed) {
-                break;
-            }
+        }
+        if intact {
+            self.look_elsewhere(trials, &mut observed, &watch.again).await;
+        } else if let Some(first) = watch.again.keys().next() {
+            observed.truncate(*first);
         }
         observed
     }
 
-    /// One trial. All its messages are sent at its first poll, in order, so that trials polled together are pipelined.
-    async fn one(&self, trial: &Trial) -> Observed {
+    async fn count(&self) -> Option<Counts> {
+        match self.counter {
+            Some(counter) => counter.count(self.session(), self.stepwise).await,
+            None => Some(Counts::default()),
+        }
+    }
+
+    /// Makes trials again after which other tables were found written, and reads those back. What failed left nothing,
+    /// and what a trusted actor does anywhere is promised. Where the connection is lost, so are the results from the
+    /// first that is not known.
+    async fn look_elsewhere(
+        &self,
+        trials: &[Trial],
+        observed: &mut Vec<Observed>,
+        again: &BTreeMap<usize, BTreeSet<usize>>,
+    ) {
+        let tried = again.iter().filter_map(|(&index, moved)| match (trials[index].who, observed.get(index)?) {
+            (Who::Persona(persona), Observed { result: Ok(_), changes: Some(_), .. })
+                if !self.personas[persona].actor.bypasses_rls =>
+            {
+                Some((index, moved.iter().map(|&subject| (subject, persona)).collect::<Vec<_>>()))
+            }
+            _ => None,
+        });
+        let tried: Vec<(usize, Vec<(usize, usize)>)> = tried.collect();
+        let Some((first, _)) = tried.first() else { return };
+        let pairs: BTreeSet<(usize, usize)> = tried.iter().flat_map(|(_, pairs)| pairs.iter().copied()).collect();
+        let back = self.session().batch("ROLLBACK TO SAVEPOINT attempt").await;
+        let prepared = match back {
+            Ok(()) => self.reader.prepare(&pairs).await.ok(),
+            Err(_) => None,
+        };
+        let Some(prepared) = prepared else { return observed.truncate(*first) };
+        let looks = tried.iter().map(|(index, pairs)| {
+            let also: Vec<_> = pairs.iter().filter_map(|pair| Some((*pair, prepared.get(pair)?))).collect();
+            async move { (*index, self.one(&trials[*index], &also).await) }
+        });
+        let mut stream = futures::stream::iter(looks).buffered(if self.stepwise { 1 } else { IN_FLIGHT });
+        for (expected, _) in &tried {
+            match tokio::time::timeout(DEADLINE, stream.next()).await {
+                Ok(Some((index, looked))) if !lost(&looked) => observed[index].elsewhere = looked.elsewhere,
+                _ => return observed.truncate(*expected),
+            }
+        }
+    }
+
+    /// One trial, and what it changed in the table that it names and in those of `also`. All its messages are sent at
+    /// its first poll, in order, so that trials polled together are pipelined.
+    async fn one(&self, trial: &Trial, also: &[((usize, usize), &Prepared)]) -> Observed {
         let become_sql = match trial.who {
             Who::Persona(persona) => self.personas[persona].become_sql.clone(),
             Who::Privileged(persona) => impersonate::claims_only(&self.personas[persona].claims),
@@ -109,35 +225,36 @@ impl Stage<'_> {
             Route::After { first, undo } => (Some(first.as_str()), undo.map(|sql| format!("{BACK}; {sql}"))),
             Route::Plain | Route::Copy => (None, None),
         };
-        let (became, result, deferred, rows) = if self.stepwise {
-            let became = self.session.batch(&become_sql).await;
+        let session = self.session();
+        let (became, result, deferred, read) = if self.stepwise {
+            let became = session.batch(&become_sql).await;
             let result = match self.optional(first).await {
                 Ok(()) => self.statement(trial).await,
                 Err(error) => Err(error),
             };
-            let (deferred, rows) = match (&result, read_back) {
+            let (deferred, read) = match (&result, read_back) {
                 (Ok(_), Some((_, prepared))) => {
-                    let deferred = self.session.batch(after).await;
-                    let rows = if deferred.is_ok() { Some(self.session.run(prepared).await) } else { None };
-                    (deferred, rows)
+                    let deferred = session.batch(after).await;
+                    let read = if deferred.is_ok() { Some(self.read(trial, prepared, also).await) } else { None };
+                    (deferred, read)
                 }
                 _ => (Ok(()), None),
             };
             let _undone = self.optional(undo.as_deref()).await;
-            (became, result, deferred, rows)
+            (became, result, deferred, read)
         } else if let Some((_, prepared)) = read_back {
-            let (became, prelude, result, deferred, rows, _undone) = futures::join!(
-                self.session.batch(&become_sql),
+            let (became, prelude, result, deferred, read, _undone) = futures::join!(
+                session.batch(&become_sql),
                 self.optional(first),
                 self.statement(trial),
-                self.session.batch(after),
-                self.session.run(prepared),
+                session.batch(after),
+                self.read(trial, prepared, also),
                 self.optional(undo.as_deref()),
             );
-            (became, prelude.and(result), deferred, Some(rows))
+            (became, prelude.and(result), deferred, Some(read))
         } else {
             let (became, prelude, result, _undone) = futures::join!(
-                self.session.batch(&become_sql),
+                session.batch(&become_sql),
                 self.optional(first),
                 self.statement(trial),
                 self.optional(undo.as_deref()),
@@ -156,22 +273,35 @@ impl Stage<'_> {
                 Err(DbError { message: format!("the actor could not be impersonated: {error}"), ..unreadable() })
             }
         };
-        let (result, changes) = match (result, read_back, rows) {
-            (Ok(result), Some((pair, _)), Some(Ok(rows))) => match self.changes(pair, rows.keys) {
-                Some(changes) => (Ok(result), Some(changes)),
-                None => (Err(unreadable()), None),
-            },
-            (Ok(_), Some(_), Some(Err(error))) => (Err(error), None),
-            (result, _, _) => (result, None),
+        let nothing = |result| Observed {
+            result,
+            changes: None,
+            holding: None,
+            emptied: BTreeSet::new(),
+            elsewhere: BTreeMap::new(),
         };
-        Observed { result, changes }
+        match (result, read_back, read) {
+            (Ok(result), Some((pair, _)), Some(Ok((mut rows, holding, others)))) => {
+                let emptied = take_emptied(&mut rows);
+                let others =
+                    also.iter().zip(others).map(|((pair, _), rows)| Some((pair.0, self.changes(*pair, rows)?)));
+                match (self.changes(pair, rows), others.collect::<Option<BTreeMap<_, _>>>()) {
+                    (Some(changes), Some(elsewhere)) => {
+                        Observed { result: Ok(result), changes: Some(changes), holding, emptied, elsewhere }
+                    }
+                    _ => nothing(Err(unreadable())),
+                }
+            }
+            (Ok(_), Some(_), Some(Err(error))) => nothing(Err(error)),
+            (result, _, _) => nothing(result),
+        }
     }
 
     async fn statement(&self, trial: &Trial) -> Result<StatementResult, DbError> {
         match &trial.route {
-            Route::Plain | Route::After { .. } => self.session.statement(&trial.sql).await,
+            Route::Plain | Route::After { .. } => self.session().statement(&trial.sql).await,
             Route::Copy => match self.copies.get(&trial.sql) {
-                Some(prepared) => self.session.copy_out(prepared).await,
+                Some(prepared) => self.session().copy_out(prepared).await,
                 None => Err(unreadable()),
             },
         }
@@ -179,24 +309,39 @@ impl Stage<'_> {
 
     async fn optional(&self, sql: Option<&str>) -> Result<(), DbError> {
         match sql {
-            Some(sql) => self.session.batch(sql).await,
+            Some(sql) => self.session().batch(sql).await,
             None => Ok(()),
         }
     }
 
-    fn changes(&self, (subject, persona): (usize, usize), rows: Vec<Option<String>>) -> Option<Changes> {
-        let before = &self.standing.sights[subject][persona];
-        let mut changes = Changes::default();
-        let mut present = BTreeSet::new();
-        for row in parse_read_back(rows)? {
-            let unchanged = before.get(&row.key).is_some_and(|seen| seen.locator == row.locator);
-            if !unchanged {
-                changes.written.insert(row.key.clone(), row.standing?);
+    async fn read(&self, trial: &Trial, own: &Prepared, also: &[((usize, usize), &Prepared)]) -> Result<Read, DbError> {
+        let session = self.session();
+        let holding = async {
+            match &trial.holders {
+                None => Ok(None),
+                Some(sql) => session.statement(sql).await.map(Some),
             }
-            present.insert(row.key);
-        }
-        changes.gone = before.keys().filter(|key| !present.contains(*key)).cloned().collect();
-        Some(changes)
+        };
+        let others = also.iter().map(|(_, prepared)| session.run(prepared));
+        let (rows, holding, others) = if self.stepwise {
+            let (rows, holding) = (session.run(own).await?, holding.await?);
+            let mut all = Vec::with_capacity(also.len());
+            for other in others {
+                all.push(other.await);
+            }
+            (rows, holding, all)
+        } else {
+            let (rows, holding, others) = futures::join!(session.run(own), holding, join_all(others));
+            (rows?, holding?, others)
+        };
+        let others: Result<Vec<StatementResult>, DbError> = others.into_iter().collect();
+        let holding = holding.map(|result| result.keys.into_iter().flatten().collect());
+        Ok((rows.keys, holding, others?.into_iter().map(|result| result.keys).collect()))
+    }
+
+    fn changes(&self, (subject, persona): (usize, usize), mut rows: Vec<Option<String>>) -> Option<Changes> {
+        take_emptied(&mut rows);
+        Changes::since(&self.reader.standing.sights[subject][persona], parse_read_back(rows)?)
     }
 }
 

@@ -79,6 +79,14 @@ impl World {
     }
 }
 
+impl World {
+    /// The row of that key, where `keys` are those of the rows in their order.
+    pub(crate) fn row_of(&self, keys: &[String], subject: usize, key: &str) -> Option<&Row> {
+        let mut rows = self.rows.iter().zip(keys);
+        rows.find(|(row, known)| row.subject == subject && *known == key).map(|(row, _)| row)
+    }
+}
+
 /// How one row of a table stands to one persona, by the contract's reference query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Seen {

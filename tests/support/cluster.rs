@@ -23,6 +23,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) socket_only: bool,
     /// What lies on a small disk of its own, which only root can have.
     pub(crate) small: Option<Small>,
+    /// The folder of its programs, where it is not the ordinary PostgreSQL.
+    pub(crate) bin: Option<&'a Path>,
 }
 
 /// What lies on a small disk.
@@ -41,6 +43,8 @@ pub(crate) struct Cluster {
     args: Vec<OsString>,
     /// Where the small disk is mounted.
     disk: Option<PathBuf>,
+    /// The folder of its programs, where it is not the ordinary one.
+    bin: Option<PathBuf>,
 }
 
 impl Cluster {
@@ -67,7 +71,8 @@ impl Cluster {
             Some(Small::Data) => Some(mounted(&data, "96m")?),
             Some(Small::Wal) => Some(mounted(&wal, "40m")?),
         };
-        let mut initdb = as_owner("initdb");
+        let bin = setup.bin.map(Path::to_owned);
+        let mut initdb = owned(program_in(bin.as_deref(), "initdb"));
         initdb.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "-D"]).arg(&data);
         if disk.is_some() {
             initdb.arg("--waldir").arg(&wal);
@@ -98,8 +103,8 @@ impl Cluster {
             {
                 args.extend(["-c".into(), setting.into()]);
             }
-            let process = Mutex::new(launch(folder.path(), &args));
-            let mut cluster = Self { folder, process, port, args, disk: disk.clone() };
+            let process = Mutex::new(launch(bin.as_deref(), folder.path(), &args));
+            let mut cluster = Self { folder, process, port, args, disk: disk.clone(), bin: bin.clone() };
             if cluster.ready() {
                 cluster.sql(&format!("ALTER ROLE postgres PASSWORD '{PASSWORD}'"));
                 return Ok(cluster);
@@ -129,7 +134,7 @@ impl Cluster {
         let mut process = self.process.lock().unwrap();
         let _gone_already = Command::new("kill").args([signal, &process.id().to_string()]).status();
         process.wait().unwrap();
-        *process = launch(self.folder.path(), &self.args);
+        *process = launch(self.bin.as_deref(), self.folder.path(), &self.args);
         drop(process);
         assert!(self.ready(), "the server did not come back");
     }
@@ -217,9 +222,9 @@ fn said(output: Output, sql: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn launch(folder: &Path, args: &[OsString]) -> Child {
+fn launch(bin: Option<&Path>, folder: &Path, args: &[OsString]) -> Child {
     let log = std::fs::OpenOptions::new().append(true).create(true).open(folder.join("log")).unwrap();
-    as_owner("postgres").args(args).stderr(log).spawn().unwrap()
+    owned(program_in(bin, "postgres")).args(args).stderr(log).spawn().unwrap()
 }
 
 /// A disk in memory of this size; only root can have one.
@@ -248,7 +253,16 @@ fn give(path: &Path, mode: u32) {
 
 /// A program of the server, to be run as whoever owns clusters.
 pub(crate) fn as_owner(name: &str) -> Command {
-    let mut command = Command::new(program(name));
+    owned(program(name))
+}
+
+/// A program in that folder, or where [`program`] finds it.
+fn program_in(bin: Option<&Path>, name: &str) -> PathBuf {
+    bin.map_or_else(|| program(name), |bin| bin.join(name))
+}
+
+fn owned(program: PathBuf) -> Command {
+    let mut command = Command::new(program);
     command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
     if let Some((uid, gid)) = owner() {
         command.uid(uid).gid(gid);

@@ -8,9 +8,11 @@ use chartchek_db::db::conninfo::Conninfo;
 use chartchek_db::db::session::Session;
 use chartchek_db::model::failure::Failure;
 use chartchek_db::server::stand_in;
-use cluster::Cluster;
+use cluster::{Cluster, Setup};
 use std::fs;
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The project's own folder.
 pub(crate) fn project() -> &'static Path {
@@ -52,6 +54,31 @@ pub(crate) async fn sqlstate(session: &Session, sql: &str) -> String {
     session.batch(sql).await.map_or_else(|error| error.code, |()| "00000".to_owned())
 }
 
+/// The folder of a further PostgreSQL's programs: of those that CHARTCHEK_DB_TEST_PGBINS names, divided by colons, the
+/// one of that major. Where there is none, the test says that it was not run.
+pub(crate) fn further(major: u32, test: &str) -> Option<PathBuf> {
+    let named = std::env::var_os("CHARTCHEK_DB_TEST_PGBINS").unwrap_or_default();
+    let is = |bin: &PathBuf| {
+        let output = Command::new(bin.join("postgres")).arg("--version").output();
+        let output = output.unwrap_or_else(|error| panic!("CHARTCHEK_DB_TEST_PGBINS: {}: {error}", bin.display()));
+        String::from_utf8_lossy(&output.stdout).contains(&format!("(PostgreSQL) {major}."))
+    };
+    let found = std::env::split_paths(&named).filter(|bin| !bin.as_os_str().is_empty()).find(is);
+    if found.is_none() {
+        not_run(test, &format!("CHARTCHEK_DB_TEST_PGBINS names no PostgreSQL {major}"));
+    }
+    found
+}
+
+/// Says that a test did not run, to people and to the file that the test script counts from.
+pub(crate) fn not_run(test: &str, why: &str) {
+    eprintln!("NOT RUN: {test}: {why}");
+    if let Some(path) = std::env::var_os("CHARTCHEK_DB_TESTS_NOT_RUN") {
+        let mut file = fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
+        writeln!(file, "{test}\t{why}").unwrap();
+    }
+}
+
 /// A plain PostgreSQL of one test's own, stopped and removed with it; the superuser is `postgres`.
 pub(crate) struct Server {
     cluster: Cluster,
@@ -64,7 +91,13 @@ pub(crate) const PASSWORD: &str = "pass word";
 impl Server {
     /// Starts it on 127.0.0.1 too, where it asks for a password.
     pub(crate) async fn start() -> Self {
-        let server = Self { cluster: Cluster::start(), folder: tempfile::tempdir().unwrap() };
+        Self::start_in(None).await
+    }
+
+    /// As [`Server::start`], of the PostgreSQL whose programs are in that folder.
+    pub(crate) async fn start_in(bin: Option<&Path>) -> Self {
+        let cluster = Cluster::with(&Setup { bin, ..Setup::default() });
+        let server = Self { cluster, folder: tempfile::tempdir().unwrap() };
         let superuser = server.connect("postgres", "postgres").await;
         stand_in::set_password(&superuser, "postgres", PASSWORD).await.unwrap();
         superuser.close().await;

@@ -129,3 +129,43 @@ fn a_large_table_is_not_locked() {
     let (code, _) = report(&project.run(&[&args[..], &["--allow-not-run"]].concat()));
     assert_eq!(code, 0);
 }
+
+/// Everybody's, by what no row made for the verification has.
+const LONG: &str = "INSERT INTO public.documents (user_id, file_id, filename)
+         SELECT u.id, 'filler ' || n, repeat('long ', 20) FROM auth.users u, generate_series(1, 50) n";
+const OPEN: &str = "CREATE POLICY long ON public.documents FOR SELECT TO authenticated USING (length(filename) = 100)";
+
+/// The ids of attempts that leak.
+fn leaks(report: &serde_json::Value) -> Vec<&str> {
+    let attempts = report["attempts"].as_array().unwrap().iter();
+    attempts.filter(|attempt| attempt["verdict"] == "leak").map(|attempt| attempt["id"].as_str().unwrap()).collect()
+}
+
+/// Who is new to the database sees none of its rows: in a small table every row is looked at, in a large one the first
+/// that anybody sees.
+#[test]
+fn rows_that_were_there_before() {
+    let (server, url) = prepared();
+    server.sql(LONG);
+    let project = Project::copy();
+    let small = ["verify-rls", "--format", "json", "--database-url", &url];
+    let large = [&small[..], &["--bare-bound", "40", "--allow-not-run"]].concat();
+    for args in [&small[..], &large] {
+        let (code, sound) = report(&project.run(args));
+        assert_eq!(code, 0, "{args:?}: {}\n{}", sound["summary"], sound["findings"]);
+    }
+
+    server.sql(OPEN);
+    let (code, found) = report(&project.run(&small));
+    assert_eq!(code, 1, "{}", found["summary"]);
+    let new = "documents/user-without-rows/other/select/all";
+    assert!(leaks(&found).contains(&new), "{:?}", leaks(&found));
+
+    let output = project.run(&large);
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("long long"), "a row's values are told");
+    let (code, found) = report(&output);
+    assert_eq!(code, 1, "{}", found["summary"]);
+    let findings = found["findings"].as_array().unwrap();
+    let told = findings.iter().find(|finding| finding["check"] == "real-row").expect("the rows are not noticed");
+    assert_eq!(told["object"], "documents");
+}

@@ -17,6 +17,11 @@ select json_build_object(
         from pg_db_role_setting d, unnest(d.setconfig) s(setting)
         where s.setting like 'pgrst.db\_pre\_request=%'
         order by d.setdatabase desc, d.setrole desc limit 1
+    ),
+    'old_pg_stats_ext', exists (
+        select 1 from pg_class c
+        where c.relnamespace = 'pg_catalog'::regnamespace and c.relname in ('pg_stats_ext', 'pg_stats_ext_exprs')
+          and pg_get_viewdef(c.oid) !~ '\mpg_has_role\M'
     )
 )::text
 from pg_roles r

@@ -19,6 +19,8 @@ struct Consulted<'a> {
     command: &'a str,
     row: &'a str,
     value: Option<&'a str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    unknown: &'a str,
     policies: Vec<Policy<'a>>,
 }
 
@@ -65,6 +67,7 @@ fn consulted(of: &explanation::Consulted) -> Consulted<'_> {
             explanation::RowVersion::Proposed => "proposed",
         },
         value: of.value.map(explanation::Truth::word),
+        unknown: &of.unknown,
         policies: of.policies.iter().map(policy).collect(),
     }
 }

@@ -10,6 +10,7 @@ use crate::model::catalog::Table;
 use crate::model::explanation::{PolicySeen, RowVersion, Truth};
 use crate::verify::form::{Aim, Planned};
 use serde::Deserialize;
+use std::collections::BTreeSet;
 
 /// What stands between a role and a table's rows.
 #[derive(Debug, Clone, Deserialize)]
@@ -22,8 +23,17 @@ pub(super) struct Stands {
     pub(super) owns: bool,
     /// The schemas whose names the role may not use. Policies may: they keep no names.
     pub(super) closed: Vec<String>,
+    /// What the role is granted on the table or a column of it, and through whom.
+    grants: Vec<Grant>,
     /// Permissive ones first.
     pub(super) policies: Vec<Policy>,
+}
+
+/// A right, and to whom it is granted: the role, one that it is a member of, `PUBLIC`.
+#[derive(Debug, Clone, Deserialize)]
+struct Grant {
+    command: String,
+    to: String,
 }
 
 /// A policy, its conditions as the current role would write them.
@@ -72,6 +82,12 @@ impl Stands {
             .replace("$table", &literal(&table.table));
         let answer = session.statement(&sql).await?.keys.into_iter().next().flatten();
         Ok(answer.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
+    /// To whom the command is granted, of those whose rights the role has.
+    pub(super) fn granted_to(&self, command: Command) -> String {
+        let to = self.grants.iter().filter(|grant| grant.command == command.word()).map(|grant| grant.to.as_str());
+        to.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ")
     }
 
     /// The policies that answer a question.

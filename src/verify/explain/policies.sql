@@ -9,6 +9,17 @@ select json_build_object(
     'closed', coalesce((
         select json_agg(s.nspname order by s.nspname) from pg_namespace s where not has_schema_privilege(s.oid, 'USAGE')
     ), '[]'::json),
+    'grants', coalesce((
+        select json_agg(json_build_object('command', lower(a.privilege_type), 'to', coalesce(r.rolname, 'PUBLIC')))
+        from (
+            select c.relacl as acl
+          union all
+            select t.attacl from pg_attribute t where t.attrelid = c.oid and not t.attisdropped
+        ) acls
+        cross join lateral aclexplode(acls.acl) a
+        left join pg_roles r on r.oid = a.grantee
+        where a.grantee = 0 or pg_has_role(me.oid, a.grantee, 'USAGE')
+    ), '[]'::json),
     'policies', coalesce((
         select json_agg(json_build_object(
             'name', p.polname,

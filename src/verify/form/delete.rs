@@ -17,10 +17,12 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
             let aim = Aim::Rows(vec![rows[0].1.to_owned()]);
             scene.add(plan, standing, Command::Delete, "key", sql, needs, aim, promise, denial, control.clone(), None);
         }
-        if scene.whole {
+        let own_world = scene.own_world(Command::Delete);
+        if scene.whole || own_world.is_some() {
             let aim = Aim::All(rows.iter().map(|(_, key)| (*key).to_owned()).collect());
-            let needs = vec![need(Command::Delete, &[])];
-            let sql = format!("DELETE FROM {name}");
+            let mut needs = vec![need(Command::Delete, &[])];
+            needs.extend(own_world.iter().map(|_| need(Command::Select, &scene.key_columns())));
+            let sql = format!("DELETE FROM {name}{}", own_world.unwrap_or_default());
             scene.add(plan, standing, Command::Delete, "bare", sql, needs, aim, promise, denial, control, None);
         } else {
             plan.not_run.push(update::not_run(scene, standing, "delete", "bare"));

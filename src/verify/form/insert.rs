@@ -124,7 +124,9 @@ fn labelled(scene: &Scene<'_>, plan: &mut Plan, other: usize, foreign: &Values) 
 fn control_of(scene: &Scene<'_>, holder: usize) -> Who {
     let access = &scene.maker.subjects[scene.subject].access;
     let actor = &scene.maker.personas[holder].actor;
-    if scene.contract.promises(access, actor, Standing::Own, Command::Insert) {
+    // What a rule lets only the writer set stays the writer's.
+    let bound = access.columns.values().any(|rule| rule.client_may_set.iter().any(|text| text == ":uid"));
+    if !bound && scene.contract.promises(access, actor, Standing::Own, Command::Insert) {
         Who::Persona(holder)
     } else {
         Who::Privileged(scene.persona)

@@ -181,11 +181,20 @@ fn statement(
             needs.push(need(Command::Select, &scene.key_columns()));
             Aim::Rows(vec![key.to_owned()])
         }
-        None if !scene.whole => {
-            plan.not_run.push(not_run(scene, standing, "update", form));
-            return;
+        None => {
+            match scene.own_world(Command::Update) {
+                Some(condition) => {
+                    sql.push_str(&condition);
+                    needs.push(need(Command::Select, &scene.key_columns()));
+                }
+                None if !scene.whole => {
+                    plan.not_run.push(not_run(scene, standing, "update", form));
+                    return;
+                }
+                None => {}
+            }
+            Aim::All(rows.iter().map(|(_, key)| (*key).to_owned()).collect())
         }
-        None => Aim::All(rows.iter().map(|(_, key)| (*key).to_owned()).collect()),
     };
     // A row of one's own that would change hands is refused by the check; others' rows are not even seen.
     let otherwise = if standing == Standing::Own { Outcome::RefusedPolicy } else { Outcome::Hidden };

@@ -68,6 +68,7 @@ impl Bench {
             tries: true,
             narrow: false,
             exists: true,
+            parameters: Vec::new(),
             become_sql: String::new(),
         };
         let promised = standing == Standing::Own;
@@ -88,6 +89,7 @@ impl Bench {
             control: None,
             impossible: None,
             no_row: None,
+            given: None,
         };
         let seen = |standing| Seen { locator: String::new(), standing };
         let before = [("mine", Standing::Own), ("mine too", Standing::Own), ("theirs", Standing::Other)];
@@ -115,18 +117,22 @@ fn rows(keys: &[&str]) -> Aim {
     Aim::Rows(keys.iter().map(|key| (*key).to_owned()).collect())
 }
 
+fn observed(result: Result<StatementResult, DbError>, changes: Option<Changes>) -> Observed {
+    Observed { result, changes, holding: None, emptied: BTreeSet::new(), elsewhere: BTreeMap::new() }
+}
+
 fn saw(keys: &[&str]) -> Observed {
     let keys: Vec<Option<String>> = keys.iter().map(|key| Some((*key).to_owned())).collect();
-    Observed { result: Ok(StatementResult { count: keys.len() as u64, keys }), changes: None }
+    observed(Ok(StatementResult { count: keys.len() as u64, keys }), None)
 }
 
 fn wrote(keys: &[(&str, Standing)]) -> Observed {
     let written = keys.iter().map(|(key, standing)| ((*key).to_owned(), *standing)).collect();
-    Observed { result: Ok(StatementResult::default()), changes: Some(Changes { written, gone: BTreeSet::new() }) }
+    observed(Ok(StatementResult::default()), Some(Changes { written, gone: BTreeSet::new() }))
 }
 
 fn failed(code: &str) -> Observed {
-    Observed { result: Err(DbError { code: code.to_owned(), ..DbError::default() }), changes: None }
+    observed(Err(DbError { code: code.to_owned(), ..DbError::default() }), None)
 }
 
 #[test]

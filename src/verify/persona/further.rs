@@ -108,12 +108,14 @@ fn legacy(name: &str, account: &Persona, catalog: &Catalog) -> Persona {
     let actor = &account.actor;
     let claims = claims(&account.name, actor, account.uid.as_deref());
     let settings = catalog.role(&actor.role).map(|role| role.settings.as_slice()).unwrap_or_default();
+    let parameters = impersonate::legacy_request(&actor.role, &account.claims, &claims, settings);
     Persona {
         name: name.to_owned(),
         actor: actor.clone(),
         uid: account.uid.clone(),
         claims: account.claims.clone(),
-        become_sql: impersonate::legacy_request(&actor.role, &account.claims, &claims, settings),
+        become_sql: impersonate::set(&parameters),
+        parameters,
         has_rows: false,
         tries: true,
         narrow: true,

@@ -1,7 +1,7 @@
 //! Functions that act with other rights than their caller's: each that an actor may call is called with hidden rows'
 //! keys and everything else that the world offers, and gives nothing of hidden rows and changes nothing unpromised.
 
-use super::effects::{Effect, Looks, effects};
+use super::effects::{Looks, effects};
 use super::functions::{Function, Secrets, functions};
 use super::site::{Results, Site, Step};
 use super::{Fault, Hole, Probe, Probed};
@@ -10,6 +10,7 @@ use crate::model::access::Standing;
 use crate::model::failure::Failure;
 use crate::model::finding::Finding;
 use crate::model::report::NotRun;
+use crate::verify::effect::Effect;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) const PROBE: Probe = Probe {
@@ -115,7 +116,9 @@ fn changes(site: &Site<'_>, call: &Call<'_>, results: &Results) -> Result<Option
     match results.as_slice() {
         [Ok(_), Ok(_), looked] => {
             let effects = effects(site, call.persona, Some(looked))?;
-            Ok(effects.into_iter().find(|effect| !effect.promised(site, call.persona) && !is_log(site, effect)))
+            Ok(effects
+                .into_iter()
+                .find(|effect| !effect.promised(&site.setting, call.persona) && !is_log(site, effect)))
         }
         // What failed, at once or at its deferred triggers, changed nothing.
         _ => Ok(None),
@@ -124,7 +127,7 @@ fn changes(site: &Site<'_>, call: &Call<'_>, results: &Results) -> Result<Option
 
 /// A new row that is nobody's and that nobody is promised to see; what a function does to one's own rows counts.
 fn is_log(site: &Site<'_>, effect: &Effect) -> bool {
-    effect.before.is_none() && effect.after != Some(Standing::Own) && effect.is_private(site)
+    effect.before.is_none() && effect.after != Some(Standing::Own) && effect.is_private(&site.setting)
 }
 
 fn reads(site: &Site<'_>, call: &Call<'_>, subject: usize, standing: Standing) -> Hole {
@@ -156,7 +159,7 @@ fn reads(site: &Site<'_>, call: &Call<'_>, subject: usize, standing: Standing) -
 fn writes(site: &Site<'_>, call: &Call<'_>, effect: &Effect) -> Hole {
     let access = &site.subjects()[effect.subject].access;
     let name = &site.persona(call.persona).name;
-    let does = effect.describe(site);
+    let does = effect.describe(&site.setting);
     hole(
         call,
         Finding {

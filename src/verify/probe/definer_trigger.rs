@@ -1,4 +1,4 @@
-//! Triggers whose functions act with other rights than the writer's: a write of one's own row changes nobody else's.
+//! Triggers whose functions act with other rights than the writer's: no write changes what is not promised elsewhere.
 
 use super::site::Site;
 use super::{Fault, Probe, Probed, side_effects};
@@ -6,7 +6,7 @@ use crate::model::failure::Failure;
 
 pub(super) const PROBE: Probe = Probe {
     name: "definer-trigger",
-    about: "a write of one's own row sets off no trigger, at once or deferred, that writes to rows of others",
+    about: "no write sets off a trigger, at once or deferred, that changes rows elsewhere that are not promised",
     fault: Fault::Schema,
     plants: false,
     run: |site| Box::pin(run(site)),

@@ -1,7 +1,7 @@
 //! Requests that say of themselves what they should not be able to: claims and settings changed, and every table read and
 //! written as before.
 
-use super::effects::{Effect, Looks, effects};
+use super::effects::{Looks, effects};
 use super::site::{Results, Site, Step};
 use crate::db::error::DbError;
 use crate::db::quote::literal;
@@ -9,6 +9,7 @@ use crate::db::sqlstate;
 use crate::model::access::{Command, Standing};
 use crate::model::failure::Failure;
 use crate::model::report::NotRun;
+use crate::verify::effect::Effect;
 use crate::verify::form::{Scene, insert};
 use crate::verify::world::insert::{insert as insert_sql, key_columns};
 use crate::verify::world::rows::Values;

@@ -3,70 +3,15 @@
 use super::site::{Site, Step};
 use crate::db::error::DbError;
 use crate::db::session::StatementResult;
-use crate::model::access::{Command, Standing};
 use crate::model::failure::Failure;
+use crate::verify::effect::Effect;
+use crate::verify::trial::Changes;
 use crate::verify::world::Seen;
 use crate::verify::world::build::{ReadBack, parse_read_back, read_back_sql};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Between the table's number and what was read back of a row.
 const SEPARATOR: char = '\u{1f}';
-
-/// A row that came, went or changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Effect {
-    pub(super) subject: usize,
-    /// How it stood to the persona; `None` where it is new.
-    pub(super) before: Option<Standing>,
-    /// How it stands now; `None` where it is gone.
-    pub(super) after: Option<Standing>,
-}
-
-impl Effect {
-    /// What was done to the row.
-    pub(super) fn command(&self) -> Command {
-        match (self.before, self.after) {
-            (None, _) => Command::Insert,
-            (_, None) => Command::Delete,
-            _ => Command::Update,
-        }
-    }
-
-    /// Whether the contract promises the persona to do this itself.
-    pub(super) fn promised(&self, site: &Site<'_>, persona: usize) -> bool {
-        let scene = site.scene(self.subject, persona);
-        [self.before, self.after].into_iter().flatten().all(|standing| scene.promised(standing, self.command()))
-    }
-
-    /// Whether nobody else is touched: the row is the persona's own and stays that; or it is new, nobody's, and no
-    /// untrusted actor is promised to see it, as a log's rows are.
-    pub(super) fn is_private(&self, site: &Site<'_>) -> bool {
-        let own = [self.before, self.after].into_iter().flatten().all(|standing| standing == Standing::Own);
-        let unseen = |standing| {
-            site.knockers().all(|anyone| !site.scene(self.subject, anyone).promised(standing, Command::Select))
-        };
-        let log = match (self.before, self.after) {
-            (None, Some(standing @ (Standing::Any | Standing::Orphan))) => unseen(standing),
-            _ => false,
-        };
-        own || log
-    }
-
-    /// `deletes rows of charts (other)`.
-    pub(super) fn describe(&self, site: &Site<'_>) -> String {
-        let verb = match self.command() {
-            Command::Insert => "adds",
-            Command::Delete => "deletes",
-            _ => "changes",
-        };
-        let standing = match (self.before, self.after) {
-            (Some(before), Some(after)) if before != after => format!("{before}, then {after}"),
-            (Some(standing), _) | (None, Some(standing)) => standing.to_string(),
-            (None, None) => String::new(),
-        };
-        format!("{verb} rows of {} ({standing})", site.subjects()[self.subject].access.table)
-    }
-}
 
 /// Statements that read every table back, prepared once for each persona to whom rows then stand.
 #[derive(Debug)]
@@ -160,22 +105,14 @@ pub(super) fn effects(
     site: &Site<'_>,
     persona: usize,
     looked: Option<&Result<StatementResult, DbError>>,
-) -> Result<Vec<Effect>, String> {
+) -> Result<BTreeSet<Effect>, String> {
     let mut rows = parse(looked)?;
-    let mut effects = Vec::new();
+    let mut effects = BTreeSet::new();
     for subject in 0..site.subjects().len() {
         let sight = &site.standing.sights[subject][persona];
-        let rows = rows.remove(&subject).unwrap_or_default();
-        let present: BTreeSet<&str> = rows.iter().map(|row| row.key.as_str()).collect();
-        for row in &rows {
-            let before = sight.get(&row.key);
-            if before.is_none_or(|seen| seen.locator != row.locator) {
-                let before = before.map(|seen| seen.standing);
-                effects.push(Effect { subject, before, after: row.standing });
-            }
-        }
-        let gone = sight.iter().filter(|(key, _)| !present.contains(key.as_str()));
-        effects.extend(gone.map(|(_, seen)| Effect { subject, before: Some(seen.standing), after: None }));
+        let changes = Changes::since(sight, rows.remove(&subject).unwrap_or_default());
+        let changes = changes.ok_or_else(|| "what was read back was not understood".to_owned())?;
+        effects.extend(Effect::of(subject, sight, &changes));
     }
     Ok(effects)
 }

@@ -60,6 +60,12 @@ impl Policy {
         std::iter::once(self.expression.as_str()).chain(self.sources.iter().map(String::as_str))
     }
 
+    /// Whether it locks the rows that it reads against a change; `FOR KEY SHARE` does not.
+    pub(super) fn locks(&self) -> bool {
+        let expression = self.expression.to_uppercase();
+        [" FOR SHARE", " FOR UPDATE", " FOR NO KEY UPDATE"].iter().any(|lock| expression.contains(lock))
+    }
+
     /// Whether one of these words stands in a text.
     pub(super) fn mentions(&self, words: &[&str]) -> bool {
         self.texts().any(|text| words.iter().any(|word| text.to_lowercase().contains(word)))

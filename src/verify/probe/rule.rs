@@ -7,7 +7,7 @@ use crate::model::failure::Failure;
 
 pub(super) const PROBE: Probe = Probe {
     name: "rule",
-    about: "a write of one's own row sets off no rewrite rule that writes to rows of others with the owner's rights",
+    about: "no write sets off a rewrite rule that changes rows elsewhere, with the owner's rights, that are not promised",
     fault: Fault::Schema,
     plants: false,
     run: |site| Box::pin(run(site)),

@@ -9,8 +9,7 @@ use crate::db::session::StatementResult;
 use crate::model::failure::Failure;
 use crate::model::finding::{Finding, Reach};
 use crate::model::report::NotRun;
-use crate::model::server_fault::{SERVER_FAULTS, ServerFault};
-use serde::Deserialize;
+use crate::model::server_fault::{IN_THE_CATALOGUE, SERVER_FAULTS, ServerFault, known};
 use std::collections::BTreeMap;
 
 pub(super) const PROBE: Probe = Probe {
@@ -23,15 +22,6 @@ pub(super) const PROBE: Probe = Probe {
 
 /// How many names a finding shows.
 const SHOWN: usize = 5;
-
-/// What the catalogue tells.
-#[derive(Debug, Deserialize)]
-struct Leads {
-    /// Fault -> what of this schema leads to it.
-    leads: BTreeMap<String, Vec<String>>,
-    /// Whether the views of extended statistics have the old definition, which an update alone does not mend.
-    pg_stats_ext: bool,
-}
 
 /// A fault that can be tried: what to do after the plants, and what the last answer says; `None` where it says nothing.
 struct Try {
@@ -112,18 +102,21 @@ const PLANT: [&str; 14] = [
 ];
 
 async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
-    let leads: Leads = site.catalogue(include_str!("server_fault.sql")).await?;
-    let version = site.setting.catalog.server.version_num;
+    // Fault -> what of this schema leads to it.
+    let leads: BTreeMap<String, Vec<String>> = site.catalogue(include_str!("server_fault.sql")).await?;
     let mut probed = Probed { tried: SERVER_FAULTS.len(), ..Probed::default() };
+    let known = known(&site.setting.catalog.server).unwrap_or_else(|why| {
+        probed.not_run.push(NotRun { what: "known faults".to_owned(), why });
+        Vec::new()
+    });
     let tried = if site.target { BTreeMap::new() } else { try_all(site, &mut probed).await };
     for fault in SERVER_FAULTS {
         let (open, steps) = match tried.get(fault.name) {
             Some((open, steps)) => (*open, steps.clone()),
-            None if fault.name == "CVE-2024-4317" => (leads.pg_stats_ext, Vec::new()),
-            None => (fault.is_in(version), Vec::new()),
+            None => (known.contains(&fault), Vec::new()),
         };
         if open {
-            let names = leads.leads.get(fault.name).map(Vec::as_slice).unwrap_or_default();
+            let names = leads.get(fault.name).map(Vec::as_slice).unwrap_or_default();
             let seen = tried.contains_key(fault.name);
             probed.holes.push(Hole { finding: finding(site, fault, names, seen), steps });
         }
@@ -178,7 +171,7 @@ fn shown(attempt: &Try, results: &Results) -> Result<bool, String> {
 fn finding(site: &Site<'_>, fault: &ServerFault, names: &[String], seen: bool) -> Finding {
     let server = &site.setting.catalog.server;
     let how = if seen { "seen on tables made for it" } else { "told by the server's version" };
-    let how = if fault.name == "CVE-2024-4317" { "told by the views' definition" } else { how };
+    let how = if fault.name == IN_THE_CATALOGUE { "told by the views' definition" } else { how };
     let mut listed = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
     if names.len() > SHOWN {
         listed = format!("{listed} and {} more", names.len() - SHOWN);
@@ -187,28 +180,10 @@ fn finding(site: &Site<'_>, fault: &ServerFault, names: &[String], seen: bool) -
         (Reach::Sql, format!("here nothing leads a request to it (it takes {})", fault.through))
     } else if names.iter().all(|name| name.starts_with("view ")) {
         (Reach::Api, format!("a request reaches it through {listed}"))
-    } else if fault.name == "CVE-2024-4317" {
+    } else if fault.name == IN_THE_CATALOGUE {
         (Reach::Sql, format!("what it shows here is of {listed}"))
     } else {
         (Reach::Function, format!("a request reaches it through {listed}"))
     };
-    let remedy = match (fault.name, fault.fixed_in(server.version_num)) {
-        ("CVE-2024-4317", _) => {
-            "run fix-CVE-2024-4317.sql of PostgreSQL 15.7, 16.3 or later in every database".to_owned()
-        }
-        (_, Some(release)) => format!("update PostgreSQL to {release} or a later {} release", site.major()),
-        (_, None) => "update PostgreSQL to its newest release".to_owned(),
-    };
-    let version = server.version.split(' ').next().unwrap_or_default();
-    Finding {
-        check: String::new(),
-        what: format!("PostgreSQL {version} has {}: {}", fault.name, fault.what),
-        object: fault.name.to_owned(),
-        place: None,
-        why: format!("{how}; {here}"),
-        remedy,
-        reach,
-        statement: String::new(),
-        attempts: Vec::new(),
-    }
+    Finding { why: format!("{how}; {here}"), reach, ..fault.finding(server) }
 }

@@ -1,5 +1,5 @@
 -- What of the schemas $1 leads the roles $2 to the server's own faults, as one JSON object: the fault's name -> names of
--- objects; under pg_stats_ext whether that view has the definition of before CVE-2024-4317 was mended.
+-- objects.
 with asking as (
     select oid from pg_roles where rolname = any ($2)
 ),
@@ -54,11 +54,5 @@ leads (fault, name) as (
     union all
     select 'CVE-2026-120154', name from texts where body ~* '\mon\s+conflict\M.*\mdo\s+update\M.*\mwhere\M' and not prosecdef
 )
-select json_build_object(
-    'leads', coalesce((select json_object_agg(fault, names) from
-        (select fault, json_agg(name order by name) as names from leads group by fault) grouped), '{}'::json),
-    'pg_stats_ext', exists (
-        select 1 from pg_class c
-        where c.relnamespace = 'pg_catalog'::regnamespace and c.relname in ('pg_stats_ext', 'pg_stats_ext_exprs')
-          and pg_get_viewdef(c.oid) !~ '\mpg_has_role\M')
-)::text
+select coalesce(json_object_agg(fault, names), '{}'::json)::text
+from (select fault, json_agg(name order by name) as names from leads group by fault) grouped

@@ -1,16 +1,20 @@
-//! What a write of one's own row sets off: triggers and rules that write to other rows, with rights that are not the
-//! writer's. Each write is made with them and, where rows changed that are not promised, without each in turn.
+//! What writes set off: triggers and rules that write to other rows, with rights that are not the writer's. The attempts
+//! tell which writes change rows elsewhere that are not promised; here each is made without each trigger and rule in
+//! turn, and the columns are written that no attempt writes.
 
-use super::effects::{Effect, Looks, effects};
-use super::site::{Results, Site, Step};
+use super::effects::{Looks, effects};
+use super::site::{Site, Step};
 use super::{Hole, Probed};
+use crate::db::error::DbError;
 use crate::db::quote::{readable_identifier, table as quote_table};
+use crate::db::session::StatementResult;
 use crate::model::access::{Command, Standing, TableName};
 use crate::model::failure::Failure;
 use crate::model::finding::{Finding, Reach};
 use crate::model::report::NotRun;
-use crate::verify::form::{Scene, insert};
-use crate::verify::world::insert::insert as insert_sql;
+use crate::verify::effect::Effect;
+use crate::verify::form::Scene;
+use crate::verify::stray;
 use crate::verify::world::rows::Values;
 use crate::verify::world::values::value;
 use serde::Deserialize;
@@ -35,14 +39,17 @@ impl Reaction {
     }
 }
 
-/// A write of a row that is the persona's own.
+/// A write, and what it did elsewhere without a promise.
 struct Write {
     subject: usize,
     persona: usize,
     sql: String,
+    effects: BTreeSet<Effect>,
+    /// The attempts that show the same.
+    attempts: Vec<String>,
 }
 
-/// Tries the writes on every table that has such reactions.
+/// Finds out which reactions are behind what writes did elsewhere.
 ///
 /// # Errors
 /// The server's.
@@ -51,17 +58,17 @@ pub(super) async fn run(site: &Site<'_>, probe: &'static str, reactions: &[React
         let name = site.table(subject).name();
         reactions.iter().filter(move |reaction| reaction.schema == name.schema && reaction.table == name.name)
     };
-    let mut writes = Vec::new();
-    for subject in (0..site.subjects().len()).filter(|&subject| of(subject).next().is_some()) {
-        for persona in site.knockers() {
-            plan(site, subject, persona, &mut writes)?;
-        }
-    }
-    let mut probed = Probed::default();
-    if writes.is_empty() {
+    let subjects = (0..site.subjects().len()).filter(|&subject| of(subject).next().is_some());
+    let subjects: BTreeSet<usize> = subjects.collect();
+    let mut probed = Probed { tried: subjects.iter().map(|&subject| of(subject).count()).sum(), ..Probed::default() };
+    if subjects.is_empty() {
         return Ok(probed);
     }
-    let looks = Looks::open(site, probe, writes.iter().map(|write| write.persona).collect()).await?;
+    let mut writes = attempted(site, &subjects);
+    let columns = subjects.iter().flat_map(|&subject| site.knockers().map(move |persona| (subject, persona)));
+    let columns: Vec<Write> = columns.flat_map(|(subject, persona)| columns_of(site, subject, persona)).collect();
+    let personas = writes.iter().chain(&columns).map(|write| write.persona).collect();
+    let looks = Looks::open(site, probe, personas).await?;
     let script = |write: &Write, before: Option<Step>| -> Vec<Step> {
         let own = [
             Step::by(write.persona, write.sql.clone()),
@@ -70,15 +77,16 @@ pub(super) async fn run(site: &Site<'_>, probe: &'static str, reactions: &[React
         ];
         before.into_iter().chain(own).collect()
     };
-    let scripts: Vec<Vec<Step>> = writes.iter().map(|write| script(write, None)).collect();
+    let scripts: Vec<Vec<Step>> = columns.iter().map(|write| script(write, None)).collect();
     let answers = site.run_all(&scripts).await;
-    probed.tried = writes.len();
-    let mut suspects = Vec::new();
     let mut doubted = BTreeSet::new();
-    for (write, results) in writes.iter().zip(answers) {
-        match strays(site, write, &results) {
+    for (mut write, results) in columns.into_iter().zip(answers) {
+        match strays(site, &write, &results) {
             Ok(strays) if strays.is_empty() => {}
-            Ok(strays) => suspects.push((write, strays)),
+            Ok(strays) => {
+                write.effects = strays;
+                writes.push(write);
+            }
             Err(why) => {
                 let what = site.subjects()[write.subject].access.table.to_string();
                 if doubted.insert(what.clone()) {
@@ -87,47 +95,67 @@ pub(super) async fn run(site: &Site<'_>, probe: &'static str, reactions: &[React
             }
         }
     }
-    let mut told = BTreeSet::new();
-    for (write, strays) in suspects {
+    for write in &writes {
         for reaction in of(write.subject) {
-            if told.contains(&reaction.object()) {
-                continue;
-            }
-            let gone = if site.target {
+            let caused: BTreeSet<Effect> = if site.target {
                 // Nothing is switched off on a target: what foreign keys can do is left to them.
-                strays.iter().find(|effect| !refers(site, effect.subject, write.subject)).cloned()
+                let by_key = |effect: &&Effect| stray::refers(&site.setting, effect.subject, write.subject);
+                write.effects.iter().filter(|effect| !by_key(effect)).cloned().collect()
             } else {
                 let without = site.run(&script(write, Some(switch_off(write.persona, reaction)))).await;
-                let without = strays_after(site, write, &without, 1).unwrap_or_default();
-                strays.iter().find(|effect| !without.contains(effect)).cloned()
+                let without = strays(site, write, without.get(1..).unwrap_or_default()).unwrap_or_default();
+                write.effects.difference(&without).cloned().collect()
             };
-            if let Some(effect) = gone {
-                told.insert(reaction.object());
-                probed.holes.push(hole(site, write, reaction, &effect));
+            let Some(effect) = caused.first() else { continue };
+            let hole = hole(site, write, reaction, effect);
+            match probed.holes.iter_mut().find(|known| known.finding.object == hole.finding.object) {
+                Some(known) => known.finding.attempts.extend(hole.finding.attempts),
+                None => probed.holes.push(hole),
             }
+            let pairs =
+                write.attempts.iter().flat_map(|id| caused.iter().map(move |effect| (id.clone(), effect.clone())));
+            probed.explained.extend(pairs);
         }
     }
     looks.close(site).await;
     Ok(probed)
 }
 
-/// Rows of others that a write changed without a promise.
-fn strays(site: &Site<'_>, write: &Write, results: &Results) -> Result<Vec<Effect>, String> {
-    strays_after(site, write, results, 0)
+/// The attempts on these tables that changed something elsewhere; of those that show the same the first one's write.
+fn attempted(site: &Site<'_>, subjects: &BTreeSet<usize>) -> Vec<Write> {
+    let mut writes: Vec<(Command, Write)> = Vec::new();
+    for stray in site.strays.iter().filter(|stray| subjects.contains(&stray.subject)) {
+        let same = writes.iter_mut().find(|(command, write)| {
+            (*command, write.subject, &write.effects) == (stray.command, stray.subject, &stray.effects)
+        });
+        match same {
+            Some((_, write)) => write.attempts.push(stray.id.clone()),
+            None => {
+                let (sql, effects, attempts) = (stray.sql.clone(), stray.effects.clone(), vec![stray.id.clone()]);
+                let write = Write { subject: stray.subject, persona: stray.persona, sql, effects, attempts };
+                writes.push((stray.command, write));
+            }
+        }
+    }
+    writes.into_iter().map(|(_, write)| write).collect()
 }
 
-/// As [`strays`], where so many steps came first.
-fn strays_after(site: &Site<'_>, write: &Write, results: &Results, first: usize) -> Result<Vec<Effect>, String> {
-    match results.get(first..) {
-        Some([Ok(_), Ok(_), looked]) => {
-            let effects = effects(site, write.persona, Some(looked))?;
-            Ok(effects
-                .into_iter()
-                .filter(|effect| !effect.promised(site, write.persona) && !effect.is_private(site))
-                .collect())
+/// What a write changed without a promise.
+fn strays(
+    site: &Site<'_>,
+    write: &Write,
+    results: &[Result<StatementResult, DbError>],
+) -> Result<BTreeSet<Effect>, String> {
+    match results {
+        [Ok(_), Ok(_), looked] => {
+            let effects = effects(site, write.persona, Some(looked))?.into_iter();
+            let setting = &site.setting;
+            let stray =
+                effects.filter(|effect| !effect.promised(setting, write.persona) && !effect.is_private(setting));
+            Ok(stray.collect())
         }
         // What failed changed nothing; whether it may fail is for the attempts to say.
-        _ => Ok(Vec::new()),
+        _ => Ok(BTreeSet::new()),
     }
 }
 
@@ -137,60 +165,24 @@ fn switch_off(persona: usize, reaction: &Reaction) -> Step {
     Step::privileged(persona, format!("ALTER TABLE {table} DISABLE {kind} {name}"))
 }
 
-/// Whether rows of `child` refer to rows of `parent`, over any number of foreign keys.
-fn refers(site: &Site<'_>, child: usize, parent: usize) -> bool {
-    let name = |subject: usize| site.table(subject).name();
-    let mut reached = BTreeSet::from([child]);
-    loop {
-        let more: BTreeSet<usize> = (0..site.subjects().len())
-            .filter(|&subject| {
-                reached
-                    .iter()
-                    .any(|&from| site.table(from).foreign_keys.iter().any(|key| key.target() == name(subject)))
-            })
-            .collect();
-        let before = reached.len();
-        reached.extend(more);
-        if reached.contains(&parent) && child != parent {
-            return true;
-        }
-        if reached.len() == before {
-            return false;
-        }
-    }
-}
-
-/// An INSERT of an own row, an UPDATE of each column of one that is no key, owner or reference, and a DELETE.
-fn plan(site: &Site<'_>, subject: usize, persona: usize, writes: &mut Vec<Write>) -> Result<(), Failure> {
+/// An UPDATE of each column of an own row that is no key, owner or reference, but for the one that the attempts write:
+/// a trigger may be on one alone.
+fn columns_of(site: &Site<'_>, subject: usize, persona: usize) -> Vec<Write> {
     let scene = site.scene(subject, persona);
-    let mut push = |sql: String| writes.push(Write { subject, persona, sql });
-    if promised_somewhere(&scene, Command::Insert)
-        && let Some(hold) = insert::hold(&scene, |_| Some(persona))
-    {
-        for name in ["side-effect", "side-effect-2"] {
-            let fresh = site.maker.fresh(subject, Some(persona), hold.clone(), name, site.world)?;
-            push(insert_sql(scene.table(), &scene.client_values(fresh, &hold)));
-        }
-    }
-    let rows = [Standing::Own, Standing::Any].into_iter().flat_map(|standing| scene.rows(standing));
-    let Some(condition) = rows.take(1).find_map(|row| scene.where_key(row)) else { return Ok(()) };
-    if promised_somewhere(&scene, Command::Update) {
-        for (column, constant) in plain_columns(&scene) {
-            push(format!(
-                "UPDATE {} SET {} WHERE {condition}",
-                scene.name(),
-                Scene::assignment(&column, Some(&constant))
-            ));
-        }
-    }
-    if promised_somewhere(&scene, Command::Delete) {
-        push(format!("DELETE FROM {} WHERE {condition}", scene.name()));
-    }
-    Ok(())
-}
-
-fn promised_somewhere(scene: &Scene<'_>, command: Command) -> bool {
-    [Standing::Own, Standing::Any].into_iter().any(|standing| scene.promised(standing, command))
+    let rows = [Standing::Own, Standing::Any]
+        .into_iter()
+        .filter(|standing| scene.promised(*standing, Command::Update))
+        .flat_map(|standing| scene.rows(standing));
+    let Some(condition) = rows.take(1).find_map(|row| scene.where_key(row)) else { return Vec::new() };
+    let attempted = scene.plain_column().map(|(column, _)| column.name.as_str());
+    let columns = plain_columns(&scene).into_iter().filter(|(column, _)| Some(column.as_str()) != attempted);
+    columns
+        .map(|(column, constant)| {
+            let set = Scene::assignment(&column, Some(&constant));
+            let sql = format!("UPDATE {} SET {set} WHERE {condition}", scene.name());
+            Write { subject, persona, sql, effects: BTreeSet::new(), attempts: Vec::new() }
+        })
+        .collect()
 }
 
 /// The columns that are no key, owner or reference, and a value for each; a trigger may be on one alone.
@@ -214,7 +206,7 @@ fn plain_columns(scene: &Scene<'_>) -> Vec<(String, String)> {
 
 fn hole(site: &Site<'_>, write: &Write, reaction: &Reaction, effect: &Effect) -> Hole {
     let access = &site.subjects()[write.subject].access;
-    let (name, does) = (&site.persona(write.persona).name, effect.describe(site));
+    let (name, does) = (&site.persona(write.persona).name, effect.describe(&site.setting));
     let (object, kind) = (reaction.object(), &reaction.kind);
     let remedy = if reaction.kind == "trigger" {
         format!("ALTER FUNCTION {} SECURITY INVOKER; or ask in it whose the rows are that it writes", reaction.function)
@@ -228,7 +220,7 @@ fn hole(site: &Site<'_>, write: &Write, reaction: &Reaction, effect: &Effect) ->
     Hole {
         finding: Finding {
             check: String::new(),
-            what: format!("a write of {name} to its own rows of {} sets off {object}, which {does}", access.table),
+            what: format!("a write of {name} to {} sets off {object}, which {does}", access.table),
             object,
             place: Some(access.place.clone()),
             why: format!(
@@ -238,7 +230,7 @@ fn hole(site: &Site<'_>, write: &Write, reaction: &Reaction, effect: &Effect) ->
             remedy,
             reach: Reach::Api,
             statement: String::new(),
-            attempts: Vec::new(),
+            attempts: write.attempts.clone(),
         },
         steps: vec![
             Step::by(write.persona, write.sql.clone()),

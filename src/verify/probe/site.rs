@@ -11,11 +11,13 @@ use crate::model::failure::Failure;
 use crate::verify::form::{Scene, Who};
 use crate::verify::persona::Persona;
 use crate::verify::repro;
+use crate::verify::stray::Stray;
 use crate::verify::world::build::Standing;
 use crate::verify::world::rows::Maker;
 use crate::verify::world::{Row, Setting, Subject, World};
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How many scripts are under way at once.
@@ -60,6 +62,8 @@ pub(crate) struct Site<'a> {
     pub(crate) target: bool,
     /// One message at a time, and nothing sent after an error.
     pub(crate) stepwise: bool,
+    /// What this world's attempts changed elsewhere, without a promise.
+    pub(crate) strays: &'a [Stray],
 }
 
 impl<'a> Site<'a> {
@@ -68,11 +72,10 @@ impl<'a> Site<'a> {
         self.setting.catalog.server.version_num / 10_000
     }
 
-    /// Those who try and are not trusted, but for tokens out of the ordinary: indices of personas.
+    /// Those who [knock](Persona::knocks): indices of personas.
     pub(crate) fn knockers(&self) -> impl Iterator<Item = usize> + use<'a> {
         let personas = self.setting.personas;
-        let knocks = |persona: &Persona| persona.tries && !persona.narrow && !persona.actor.bypasses_rls;
-        (0..personas.len()).filter(move |&index| knocks(&personas[index]))
+        (0..personas.len()).filter(move |&index| personas[index].knocks())
     }
 
     /// One persona that tries for each database role of those who are not trusted.
@@ -175,14 +178,30 @@ impl<'a> Site<'a> {
     }
 
     /// A psql script that shows what `steps` show.
-    pub(crate) fn script(&self, id: &str, steps: &[Step]) -> String {
+    pub(crate) fn script(&self, steps: &[Step]) -> repro::Script {
         let mut before = None;
-        let steps = steps.iter().map(|step| repro::Step {
-            who: self.name(step.who),
-            become_sql: (before.replace(step.who) != Some(step.who)).then(|| self.become_sql(step.who)),
-            sql: step.sql.clone(),
+        let acts = steps.iter().map(|step| {
+            let becomes = (before.replace(step.who) != Some(step.who)).then(|| match step.who {
+                Who::Persona(index) => repro::Becoming::new(&self.persona(index).parameters),
+                Who::Privileged(index) => {
+                    repro::Becoming::new(&[(impersonate::CLAIMS.to_owned(), self.persona(index).claims.clone())])
+                }
+            });
+            repro::Act { who: self.name(step.who), becomes, sql: step.sql.clone(), fires: true }
         });
-        repro::script(id, &steps.collect::<Vec<_>>(), self.world, self.setting.subjects)
+        repro::Script::new(self.world, self.setting.subjects, acts.collect())
+    }
+
+    /// The keys of the world's rows that whoever takes the last step may not read, by the contract.
+    pub(crate) fn hidden_from_last(&self, steps: &[Step]) -> BTreeSet<String> {
+        let Some(Step { who: Who::Persona(persona), .. }) = steps.last() else { return BTreeSet::new() };
+        let rows = self.world.rows.iter().zip(&self.standing.keys);
+        rows.filter(|(row, key)| {
+            let seen = self.standing.sights[row.subject][*persona].get(*key);
+            seen.is_some_and(|seen| !self.scene(row.subject, *persona).promised(seen.standing, Command::Select))
+        })
+        .map(|(_, key)| key.clone())
+        .collect()
     }
 
     fn become_sql(&self, who: Who) -> String {

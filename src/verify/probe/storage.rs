@@ -9,6 +9,7 @@ use crate::model::failure::Failure;
 use crate::model::finding::{Finding, Reach};
 use crate::model::report::NotRun;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 pub(super) const PROBE: Probe = Probe {
     name: "storage",
@@ -41,6 +42,8 @@ struct Deed {
     verb: &'static str,
     /// A public bucket's objects are open to everyone who knows their names.
     unless_public: bool,
+    /// How many of the steps make what it is done to.
+    prepared: usize,
     steps: Vec<Step>,
 }
 
@@ -57,27 +60,28 @@ async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
         probed.not_run.push(NotRun { what: format!("bucket {constant}"), why });
     }
     probed.tried = buckets.len();
+    // Bucket -> whether it is public, of those that are there.
+    let mut known: BTreeMap<String, bool> = BTreeMap::new();
+    let list: Vec<String> = buckets.iter().map(|bucket| literal(bucket)).collect();
+    let sql = format!(
+        "SELECT CASE WHEN public THEN 'public ' ELSE 'private ' END || id FROM storage.buckets WHERE id IN ({})",
+        list.join(", ")
+    );
+    let asked = site.run(&[Step::privileged(0, sql)]).await;
+    for text in asked.iter().flatten().flat_map(|result| result.keys.iter().flatten()) {
+        if let Some((kind, bucket)) = text.split_once(' ') {
+            known.insert(bucket.to_owned(), kind == "public");
+        }
+    }
     let deeds: Vec<Deed> = buckets
         .iter()
         .flat_map(|bucket| site.knockers().map(move |persona| (bucket, persona)))
-        .flat_map(|(bucket, persona)| deeds(site, &storage, bucket, persona))
+        .flat_map(|(bucket, persona)| deeds(site, &storage, bucket, known.contains_key(bucket), persona))
         .collect();
-    let mut scripts: Vec<Vec<Step>> = deeds.iter().map(|deed| deed.steps.clone()).collect();
-    let public = |bucket: &String| {
-        let sql = format!("SELECT id::text FROM storage.buckets WHERE public AND id = {}", literal(bucket));
-        vec![Step::privileged(0, sql)]
-    };
-    scripts.extend(buckets.iter().map(public));
-    let mut answers = site.run_all(&scripts).await;
-    let public = answers.split_off(deeds.len());
-    let public: Vec<&String> = buckets
-        .iter()
-        .zip(public)
-        .filter(|(_, results)| results.iter().any(|result| result.as_ref().is_ok_and(|result| result.count > 0)))
-        .map(|(bucket, _)| bucket)
-        .collect();
-    // What comes first in each is done by the role that verifies.
-    if answers.iter().any(|results| results.iter().take(2).any(is_refused)) {
+    let scripts: Vec<Vec<Step>> = deeds.iter().map(|deed| deed.steps.clone()).collect();
+    let answers = site.run_all(&scripts).await;
+    let unprepared = |(deed, results): (&Deed, &Results)| results.iter().take(deed.prepared).any(is_refused);
+    if asked.iter().any(is_refused) || deeds.iter().zip(&answers).any(unprepared) {
         let why = "the role that verifies may make no buckets and objects for others to reach".to_owned();
         probed.not_run.push(NotRun { what: "storage.objects".to_owned(), why });
         return Ok(probed);
@@ -85,7 +89,7 @@ async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let mut done: Vec<Deed> = Vec::new();
     for (deed, results) in deeds.into_iter().zip(answers) {
         match came_of(&deed, results) {
-            Ok(true) if deed.unless_public && public.contains(&&deed.bucket) => {}
+            Ok(true) if deed.unless_public && known.get(&deed.bucket) == Some(&true) => {}
             Ok(true) => done.push(deed),
             Ok(false) => {}
             Err(why) => {
@@ -120,8 +124,8 @@ fn came_of(deed: &Deed, results: Results) -> Result<bool, String> {
     Err("no answer".to_owned())
 }
 
-/// What one persona tries in one bucket, each with the bucket and another's object made before it.
-fn deeds(site: &Site<'_>, storage: &Storage, bucket: &str, persona: usize) -> Vec<Deed> {
+/// What one persona tries in one bucket, each with another's object, and the bucket unless it is `there`, made before it.
+fn deeds(site: &Site<'_>, storage: &Storage, bucket: &str, there: bool, persona: usize) -> Vec<Deed> {
     let own = site.persona(persona).uid.clone();
     let others = site.setting.personas.iter().filter_map(|other| other.uid.clone());
     let Some(other) = others.rev().find(|uid| Some(uid) != own.as_ref()) else { return Vec::new() };
@@ -138,16 +142,13 @@ fn deeds(site: &Site<'_>, storage: &Storage, bucket: &str, persona: usize) -> Ve
     let (id, file) = (literal(bucket), "chartchek-db-probe.txt");
     let its = format!("WHERE bucket_id = {id} AND name = {}", literal(&format!("{other}/{file}")));
     let deed = |verb: &'static str, statements: Vec<String>| {
-        let mut steps = vec![
-            Step::privileged(
-                persona,
-                format!("INSERT INTO storage.buckets (id, name) VALUES ({id}, {id}) ON CONFLICT DO NOTHING"),
-            ),
-            Step::privileged(persona, object(file, Some(&other))),
-        ];
+        let made = (!there).then(|| format!("INSERT INTO storage.buckets (id, name) VALUES ({id}, {id})"));
+        let first = made.into_iter().chain([object(file, Some(&other))]);
+        let mut steps: Vec<Step> = first.map(|sql| Step::privileged(persona, sql)).collect();
+        let prepared = steps.len();
         steps.extend(statements.into_iter().map(|sql| Step::by(persona, sql)));
         let unless_public = verb == "reads another's object";
-        Deed { bucket: bucket.to_owned(), persona, verb, unless_public, steps }
+        Deed { bucket: bucket.to_owned(), persona, verb, unless_public, prepared, steps }
     };
     let mut deeds = vec![
         deed("reads another's object", vec![format!("SELECT name::text FROM storage.objects {its}")]),
@@ -163,7 +164,7 @@ fn deeds(site: &Site<'_>, storage: &Storage, bucket: &str, persona: usize) -> Ve
         deed("adds to another's folder", vec![object("chartchek-db-probe-new.txt", own.as_ref())]),
     ];
     // Buckets that are there already are left alone on a target, whoever may change them.
-    if bucket == BUCKET || !site.target {
+    if !there || !site.target {
         let sql = format!("UPDATE storage.buckets SET public = true WHERE id = {id}");
         deeds.push(deed("makes a bucket public", vec![sql]));
     }

@@ -1,10 +1,10 @@
 //! Puts a world into the database, and reads with the contract's reference query how its rows stand.
 
-use super::insert::{insert, key_expression};
+use super::insert::{insert, key_among, key_expression};
 use super::{Seen, Setting, Sight, Subject, World, parse_standing};
 use crate::contract::reference;
 use crate::db::error::DbError;
-use crate::db::quote::{literal, table as quote_table};
+use crate::db::quote::table as quote_table;
 use crate::db::session::{Prepared, Session};
 use crate::model::access::{Ownership, Standing as RowStanding};
 use crate::model::failure::{Failure, FailureKind};
@@ -123,10 +123,7 @@ pub(crate) fn read_back_sql(
     let key = key_expression(&subject.table, "r.");
     let locator = "r.tableoid::text || r.ctid::text";
     let known: Vec<String> = known.iter().map(|locator| format!("\"{locator}\"")).collect();
-    let scope = keys.map_or_else(String::new, |keys| {
-        let list: Vec<String> = keys.iter().map(|key| literal(key)).collect();
-        format!(" WHERE {key} = ANY (ARRAY[{}]::text[])", list.join(", "))
-    });
+    let scope = keys.map_or_else(String::new, |keys| format!(" WHERE {}", key_among(&subject.table, "r.", keys)));
     format!(
         "SELECT {locator} || chr(31) || CASE WHEN {locator} = ANY ('{{{}}}'::text[]) THEN '' ELSE {standing} END \
          || chr(31) || {key} FROM {} r{scope}",
@@ -155,6 +152,13 @@ pub(crate) fn parse_read_back(rows: Vec<Option<String>>) -> Option<Vec<ReadBack>
             Some(ReadBack { key: key.to_owned(), locator: locator.to_owned(), standing })
         })
         .collect()
+}
+
+/// Takes the subjects that TRUNCATE emptied out of what a [`Reader`]'s statement gave.
+pub(crate) fn take_emptied(rows: &mut Vec<Option<String>>) -> BTreeSet<usize> {
+    let emptied = |row: &mut Option<String>| row.as_ref().is_some_and(|row| row.starts_with(SEPARATOR));
+    let emptied = rows.extract_if(.., emptied).flatten();
+    emptied.filter_map(|row| row.trim_start_matches(SEPARATOR).parse().ok()).collect()
 }
 
 /// Reads how every table stands to every persona, and makes sure that the whole world is seen.
@@ -223,34 +227,48 @@ fn unreadable(subject: &Subject) -> Failure {
     )
 }
 
-/// Prepares the read-back of the (subject, persona) pairs that writes need.
-///
-/// # Errors
-/// The first error of the server.
-pub(crate) async fn prepare(
-    session: &Session,
-    setting: &Setting<'_>,
-    standing: &Standing,
-    whole: &[bool],
-    fresh: &BTreeMap<usize, BTreeSet<String>>,
-    pairs: &BTreeSet<(usize, usize)>,
-) -> Result<BTreeMap<(usize, usize), Prepared>, Failure> {
-    let statements = pairs.iter().map(|&(subject, persona)| {
-        let sight = &standing.sights[subject][persona];
-        let known: Vec<&str> = sight.values().map(|seen| seen.locator.as_str()).collect();
-        let mut keys: Vec<&str> = sight.keys().map(String::as_str).collect();
-        keys.extend(fresh.get(&subject).into_iter().flatten().map(String::as_str));
-        let scope = if whole[subject] { None } else { Some(keys.as_slice()) };
-        read_back_sql(setting, &setting.subjects[subject], setting.personas[persona].uid_or_nobody(), &known, scope)
-    });
-    let statements: Vec<String> = statements.collect();
-    // Whoever was asked about last may still be who is asking, and their policies may not even be parsed (42P17).
-    session
-        .batch("ROLLBACK TO SAVEPOINT attempt; SET LOCAL row_security = off")
-        .await
-        .map_err(|error| error.into_failure("the attempts' savepoint is gone"))?;
-    let prepared = try_join_all(statements.iter().map(|sql| session.prepare(sql)))
-        .await
-        .map_err(|error| error.into_failure("the read-back could not be prepared"))?;
-    Ok(pairs.iter().copied().zip(prepared).collect())
+/// What statements that read tables back are written from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reader<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) setting: Setting<'a>,
+    pub(crate) standing: &'a Standing,
+    /// For each subject whether it is read as a whole.
+    pub(crate) whole: &'a [bool],
+    /// Subject -> keys that attempts insert under, for tables too large to be read whole.
+    pub(crate) fresh: &'a BTreeMap<usize, BTreeSet<String>>,
+    /// A query for the subjects that TRUNCATE emptied, each behind [`SEPARATOR`].
+    pub(crate) emptied: Option<&'a str>,
+}
+
+impl Reader<'_> {
+    /// Prepares the read-back of (subject, persona) pairs.
+    ///
+    /// # Errors
+    /// The first error of the server.
+    pub(crate) async fn prepare(
+        &self,
+        pairs: &BTreeSet<(usize, usize)>,
+    ) -> Result<BTreeMap<(usize, usize), Prepared>, Failure> {
+        let statements = pairs.iter().map(|&(subject, persona)| {
+            let sight = &self.standing.sights[subject][persona];
+            let known: Vec<&str> = sight.values().map(|seen| seen.locator.as_str()).collect();
+            let mut keys: Vec<&str> = sight.keys().map(String::as_str).collect();
+            keys.extend(self.fresh.get(&subject).into_iter().flatten().map(String::as_str));
+            let scope = if self.whole[subject] { None } else { Some(keys.as_slice()) };
+            let (subject, persona) = (&self.setting.subjects[subject], &self.setting.personas[persona]);
+            let sql = read_back_sql(&self.setting, subject, persona.uid_or_nobody(), &known, scope);
+            self.emptied.map_or_else(|| sql.clone(), |emptied| format!("{sql} UNION ALL {emptied}"))
+        });
+        let statements: Vec<String> = statements.collect();
+        // Whoever was asked about last may still be who is asking, and their policies may not even be parsed (42P17).
+        self.session
+            .batch("ROLLBACK TO SAVEPOINT attempt; SET LOCAL row_security = off")
+            .await
+            .map_err(|error| error.into_failure("the attempts' savepoint is gone"))?;
+        let prepared = try_join_all(statements.iter().map(|sql| self.session.prepare(sql)))
+            .await
+            .map_err(|error| error.into_failure("the read-back could not be prepared"))?;
+        Ok(pairs.iter().copied().zip(prepared).collect())
+    }
 }

@@ -65,6 +65,18 @@ pub(crate) fn key_expression(table: &Table, qualifier: &str) -> String {
     }
 }
 
+/// A condition that is true for the rows of these names. An index serves it where one column names a row.
+pub(crate) fn key_among(table: &Table, qualifier: &str, keys: &[&str]) -> String {
+    let list: Vec<String> = keys.iter().map(|key| literal(key)).collect();
+    let list = list.join(", ");
+    if let [only] = key_columns(table).as_slice()
+        && let Some(column) = table.column(only).filter(|column| !column.is_array)
+    {
+        return format!("{qualifier}{} = ANY (ARRAY[{list}]::{}[])", readable_identifier(only), column.type_name);
+    }
+    format!("{} = ANY (ARRAY[{list}]::text[])", key_expression(table, qualifier))
+}
+
 /// A condition that is true for the one row with these key values; `None` where the table has no key.
 pub(crate) fn key_condition(table: &Table, values: &BTreeMap<String, Option<String>>) -> Option<String> {
     let columns = key_columns(table);
