@@ -52,6 +52,9 @@ pub(crate) struct Args {
     /// part of their conditions was for the row; an id that ends in a slash is the beginning of several
     #[arg(long, value_name = "ID", conflicts_with_all = ["repro", "only", "format", "reports"])]
     explain: Option<String>,
+    /// Also change the database in every way that could weaken it, one at a time, and tell which changes nothing noticed
+    #[arg(long, conflicts_with_all = ["target", "database_url", "only", "repro", "explain"])]
+    mutate: bool,
     /// On a target, try statements without WHERE only on tables of at most so many rows
     #[arg(long, value_name = "ROWS", default_value_t = BARE_BOUND)]
     bare_bound: u64,
@@ -100,8 +103,14 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     let asked = args.repro.clone().or_else(|| args.explain.clone());
     let only = asked.as_deref().map_or_else(|| args.only.clone(), Options::scope);
     let today = time::OffsetDateTime::now_utc().date();
-    let options =
-        Options { only, bare_bound: args.bare_bound, asked: asked.clone(), repro: args.repro.is_some(), today };
+    let options = Options {
+        only,
+        bare_bound: args.bare_bound,
+        asked: asked.clone(),
+        repro: args.repro.is_some(),
+        today,
+        mutate: args.mutate,
+    };
     let tool = concat!("chartchek-db ", env!("CARGO_PKG_VERSION")).to_owned();
     let mut environment = Environment { project: project.describe(), tool, ..Environment::default() };
     let (verified, mut not_tried) = if args.target || args.connection.database_url.is_some() {
@@ -132,6 +141,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         doubts: verified.doubts,
         not_run: verified.not_run,
         not_tried,
+        mutation: verified.mutation,
         seconds: verified.elapsed.as_secs_f64(),
     };
     for (format, path) in &args.reports {

@@ -3,6 +3,7 @@
 use crate::model::attempt::{Attempt, Verdict};
 use crate::model::explanation::Explanation;
 use crate::model::finding::Finding;
+use crate::model::mutation::{Fate, Mutation};
 use crate::model::report::Report;
 use crate::report::matrix;
 use anstyle::{AnsiColor, Style};
@@ -64,7 +65,35 @@ pub fn render(report: &Report) -> String {
     listed(&mut text, "inconclusive probes", DOUBT, &report.doubts);
     listed(&mut text, "not run", DOUBT, &report.not_run);
     listed(&mut text, "not tried here", QUIET, &report.not_tried);
+    if let Some(mutation) = &report.mutation {
+        text.push_str(&mutants(mutation));
+    }
     text.push_str(&closing(report));
+    text
+}
+
+/// The score, and what nothing noticed.
+fn mutants(mutation: &Mutation) -> String {
+    let mut text = format!(
+        "\n{} mutants in {:.1} s: {} killed, {} survived, {} undecided; score {:.1} %\n",
+        mutation.mutants.len(),
+        mutation.seconds,
+        mutation.count(Fate::Killed),
+        mutation.count(Fate::Survived),
+        mutation.count(Fate::Undecided),
+        100.0 * mutation.score()
+    );
+    for mutant in mutation.mutants.iter().filter(|mutant| mutant.fate != Fate::Killed) {
+        let why = if mutant.why.is_empty() { String::new() } else { format!(" ({})", mutant.why) };
+        let _infallible = writeln!(
+            text,
+            "  {DOUBT}{}{DOUBT:#} {}: {}: {}{why}",
+            mutant.fate, mutant.operator, mutant.object, mutant.change
+        );
+    }
+    for opaque in &mutation.opaque {
+        let _infallible = writeln!(text, "  {DOUBT}not changed{DOUBT:#} {opaque}: its condition was not understood");
+    }
     text
 }
 

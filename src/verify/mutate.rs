@@ -116,6 +116,11 @@ pub(crate) fn mutants(matter: &Matter) -> (Vec<Mutant>, Vec<String>) {
 }
 
 impl Mutant {
+    /// Whether it changes what the catalogue says beside policies: rights, flags, functions, keys.
+    pub(crate) fn touches_rights(&self) -> bool {
+        !self.sql.starts_with("DROP POLICY") && !self.sql.starts_with("CREATE POLICY")
+    }
+
     fn on(table: TableName, object: String, change: &str, sql: String) -> Self {
         Self { operator: "", object, change: change.to_owned(), sql, tables: BTreeSet::from([table]) }
     }

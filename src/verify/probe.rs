@@ -28,7 +28,7 @@ mod group_membership;
 mod materialized_view;
 mod null_claims;
 mod ownership;
-mod policies;
+pub(crate) mod policies;
 mod policy_input;
 mod prepared_across_actors;
 mod public_grant;

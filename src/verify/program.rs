@@ -80,6 +80,14 @@ impl Program {
         Ok(program)
     }
 
+    /// The attempts on some subjects, with their trials.
+    pub(crate) fn part(&self, subjects: &BTreeSet<usize>) -> Self {
+        let planned = self.planned.iter().filter(|planned| subjects.contains(&planned.subject)).cloned().collect();
+        let mut part = Self { planned, fresh: self.fresh.clone(), ..Self::default() };
+        part.make_trials();
+        part
+    }
+
     /// One trial for each statement and who runs it, however many attempts it is for.
     fn make_trials(&mut self) {
         let mut known: BTreeMap<Trial, usize> = BTreeMap::new();

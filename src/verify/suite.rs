@@ -1,17 +1,19 @@
 //! The run: plan the worlds, make every attempt in transactions that are always rolled back, judge, report.
 
 mod aftermath;
+mod mutation;
 mod tried;
 
 use crate::contract::validate;
 use crate::db::catalog as catalogue;
 use crate::db::session::Session;
 use crate::model::access::Contract;
-use crate::model::attempt::Attempt;
+use crate::model::attempt::{Attempt, Verdict};
 use crate::model::catalog::Catalog;
 use crate::model::explanation::Explanation;
 use crate::model::failure::Failure;
 use crate::model::finding::Finding;
+use crate::model::mutation::Mutation;
 use crate::model::report::{Accepted, NotRun, ProbeCount};
 use crate::verify::fitness::{fit_to_judge, is_tried, not_tried};
 use crate::verify::form;
@@ -58,6 +60,8 @@ pub struct Options {
     pub repro: bool,
     /// The day by which the contract's `expires` are judged.
     pub today: time::Date,
+    /// Change the database in every way there is, and see whether it is noticed. Never on a target.
+    pub mutate: bool,
 }
 
 impl Options {
@@ -115,6 +119,8 @@ pub struct Verified {
     pub not_run: Vec<NotRun>,
     /// What can't be tried in this way of running, for information.
     pub not_tried: Vec<NotRun>,
+    /// What came of the mutants, where they were asked for and everything held.
+    pub mutation: Option<Mutation>,
     /// How long the attempts took, without reading the catalogue.
     pub elapsed: Duration,
     /// A psql script that makes the asked-for attempt, where it was planned.
@@ -162,12 +168,24 @@ pub async fn verify(
         probes: Probes::default(),
         refused: BTreeSet::new(),
         strays: Vec::new(),
+        mutation: None,
         elapsed: Duration::ZERO,
         explaining: Duration::ZERO,
     };
     run.all_worlds(session, connect).await?;
-    let Run { setting, elapsed, attempts, explanations, strays, mut findings, mut not_run, script, mut probes, .. } =
-        run;
+    let Run {
+        setting,
+        elapsed,
+        attempts,
+        explanations,
+        strays,
+        mutation,
+        mut findings,
+        mut not_run,
+        script,
+        mut probes,
+        ..
+    } = run;
     let strays = stray::findings(&setting, &strays, &probes.explained);
     let all = options.only.is_empty() && probes.not_run.is_empty() && probes.doubts.is_empty();
     probes.not_tried.extend((!attempts.is_empty()).then(form::not_tried));
@@ -185,6 +203,7 @@ pub async fn verify(
         doubts: probes.doubts,
         not_run,
         not_tried: probes.not_tried,
+        mutation,
         elapsed,
         script,
         catalog,
@@ -205,6 +224,7 @@ struct Run<'a> {
     refused: BTreeSet<(usize, usize)>,
     /// What attempts changed elsewhere without a promise.
     strays: Vec<Stray>,
+    mutation: Option<Mutation>,
     /// How long the attempts took.
     elapsed: Duration,
     /// How long explaining them took, which is no attempt's time.
@@ -231,6 +251,14 @@ impl Run<'_> {
         }
         self.elapsed = started.elapsed().saturating_sub(self.explaining);
         self.all_probes(&mut session, connect).await?;
+        if self.options.mutate && !self.ground.target {
+            if self.attempts.iter().all(|attempt| attempt.verdict == Verdict::Held) {
+                self.mutation = Some(self.mutate(&mut session, connect).await?);
+            } else {
+                let why = "what does not hold can't show whether a change would be noticed".to_owned();
+                self.not_run.push(NotRun { what: "the mutants".to_owned(), why });
+            }
+        }
         if let Some((session, _begun)) = session {
             // Nothing was committed: the server rolls back when the connection ends, and is told so first.
             let _rolled_back = session.batch("ROLLBACK").await;

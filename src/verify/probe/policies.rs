@@ -13,7 +13,7 @@ const CONSTANTS: usize = 12;
 
 /// A policy of a table in the contract's schemas.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Policy {
+pub(crate) struct Policy {
     schema: String,
     table: String,
     pub(super) name: String,
@@ -21,12 +21,12 @@ pub(super) struct Policy {
     pub(super) command: char,
     expression: String,
     sources: Vec<String>,
-    pub(super) reads: Vec<Read>,
+    pub(crate) reads: Vec<Read>,
 }
 
 /// A table that a policy reads; its own may be among them.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Read {
+pub(crate) struct Read {
     schema: String,
     table: String,
     pub(super) columns: Vec<String>,
@@ -37,7 +37,7 @@ pub(super) struct Read {
 }
 
 impl Read {
-    pub(super) fn table(&self) -> TableName {
+    pub(crate) fn table(&self) -> TableName {
         TableName { schema: self.schema.clone(), name: self.table.clone() }
     }
 }
@@ -46,12 +46,12 @@ impl Read {
 ///
 /// # Errors
 /// The server's.
-pub(super) async fn policies(site: &Site<'_>) -> Result<Vec<Policy>, Failure> {
+pub(crate) async fn policies(site: &Site<'_>) -> Result<Vec<Policy>, Failure> {
     site.catalogue(include_str!("policies.sql")).await
 }
 
 impl Policy {
-    pub(super) fn table(&self) -> TableName {
+    pub(crate) fn table(&self) -> TableName {
         TableName { schema: self.schema.clone(), name: self.table.clone() }
     }
 
