@@ -1,17 +1,18 @@
 //! `make bench-verify`: what an attempt of verify-rls costs, beside psql replaying the same SQL: on loopback, behind a
-//! proxy that makes every answer 40 ms late, and for 30 and 300 generated tables.
+//! proxy that makes every answer 40 ms late, and for 30 and 300 generated tables; and the memory that it takes.
 
 #[expect(dead_code, reason = "shared with the tests")]
 #[path = "../tests/support/cluster.rs"]
 mod cluster;
+#[path = "../tests/support/generated.rs"]
+mod generated;
 #[path = "../tests/support/proxy.rs"]
 mod proxy;
 
 use cluster::{Cluster, program};
 use proxy::Proxy;
 use serde_json::Value;
-use std::fmt::Write;
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -31,6 +32,8 @@ struct Run {
     whole: f64,
     /// What it logged.
     log: String,
+    /// The most memory that it held at once, in MiB.
+    peak: u64,
 }
 
 fn main() {
@@ -60,6 +63,7 @@ fn main() {
     let replayed = spread((0..RUNS).map(|_| psql(&cluster.settings("postgres", "migrator"), &script)));
     println!("  verify-rls, whole process   {} s; an attempt {} ms", shown(&whole), shown(&spread(each)));
     println!("  psql, the same SQL          {} s", shown(&replayed));
+    println!("  memory                      at most {} MiB", ours.iter().map(|run| run.peak).max().unwrap_or_default());
     println!("  ratio                       {:.2}\n", whole[1] / replayed[1]);
 
     let late = Duration::from_millis(40);
@@ -93,10 +97,11 @@ fn main() {
     let large = generated(300);
     for (tables, run) in [(30, &small), (300, &large)] {
         println!(
-            "  {tables:3} tables                  {:.2} s; {} attempts, {:.2} ms each",
+            "  {tables:3} tables                  {:.2} s; {} attempts, {:.2} ms each; at most {} MiB",
             run.whole,
             run.attempts,
-            1000.0 * run.attempting / run.attempts as f64
+            1000.0 * run.attempting / run.attempts as f64,
+            run.peak
         );
     }
     println!("  growth                      {:.1} times for 10 times the tables", large.whole / small.whole);
@@ -118,14 +123,27 @@ fn binary() -> Command {
 }
 
 fn verify(command: &mut Command) -> Run {
+    let folder = tempfile::tempdir().unwrap();
+    let [report, log] = ["report", "log"].map(|name| folder.path().join(name));
     let started = Instant::now();
-    let output = command.output().unwrap();
+    command.stdout(File::create(&report).unwrap()).stderr(File::create(&log).unwrap());
+    let mut child = command.spawn().unwrap();
+    let (mut peak, status) = (0, format!("/proc/{}/status", child.id()));
+    let ended = loop {
+        let said = fs::read_to_string(&status).unwrap_or_default();
+        let line = said.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        peak = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(peak);
+        if let Some(ended) = child.try_wait().unwrap() {
+            break ended;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
     let whole = started.elapsed().as_secs_f64();
-    let log = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(0), "verify-rls failed: {log}");
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let log = String::from_utf8_lossy(&fs::read(log).unwrap()).into_owned();
+    assert_eq!(ended.code(), Some(0), "verify-rls failed: {log}");
+    let report: Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
     let attempts = report["summary"]["attempts"].as_u64().unwrap();
-    Run { attempts, attempting: report["environment"]["seconds"].as_f64().unwrap(), whole, log }
+    Run { attempts, attempting: report["environment"]["seconds"].as_f64().unwrap(), whole, log, peak: peak / 1024 }
 }
 
 fn on_target(url: &str, traced: bool) -> Run {
@@ -169,55 +187,17 @@ fn psql(conninfo: &str, script: &Path) -> f64 {
     started.elapsed().as_secs_f64()
 }
 
-/// verify-rls on a project of so many tables, each with an owner, a parent in the table before it for every third, and
-/// four policies.
+/// verify-rls on a project of so many tables.
 fn generated(tables: usize) -> Run {
-    let mut sql = String::from(
-        "ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE ALL ON TABLES FROM anon, authenticated, service_role;\n",
-    );
-    let mut contract = String::from(
-        "version = 1\n[api]\nschemas = [\"public\"]\npre_request = \"none\"\n[actors.anon]\nrole = \"anon\"\n\
-         [actors.user]\nrole = \"authenticated\"\n[actors.service]\nrole = \"service_role\"\nbypasses_rls = true\n",
-    );
-    for number in 0..tables {
-        let (column, path, own) = if number % 3 == 2 {
-            let parent = format!("t{}", number - 1);
-            (
-                format!("parent uuid NOT NULL REFERENCES {parent} (id) ON DELETE CASCADE"),
-                format!("parent -> {parent}.id"),
-                format!("EXISTS (SELECT 1 FROM {parent} p WHERE p.id = parent AND p.owner = (SELECT auth.uid()))"),
-            )
-        } else {
-            ("owner uuid NOT NULL".to_owned(), "owner".to_owned(), "owner = (SELECT auth.uid())".to_owned())
-        };
-        let _infallible = write!(
-            sql,
-            "CREATE TABLE t{number} (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), {column}, body text, n integer);\n\
-             ALTER TABLE t{number} ENABLE ROW LEVEL SECURITY;\n\
-             CREATE POLICY s ON t{number} FOR SELECT TO authenticated USING ({own});\n\
-             CREATE POLICY i ON t{number} FOR INSERT TO authenticated WITH CHECK ({own});\n\
-             CREATE POLICY u ON t{number} FOR UPDATE TO authenticated USING ({own}) WITH CHECK ({own});\n\
-             CREATE POLICY d ON t{number} FOR DELETE TO authenticated USING ({own});\n\
-             GRANT SELECT, INSERT, UPDATE, DELETE ON t{number} TO authenticated;\nGRANT ALL ON t{number} TO service_role;\n"
-        );
-        let _infallible = write!(
-            contract,
-            "[tables.t{number}]\nowner = \"{path}\"\nuser = {{ own = [\"select\", \"insert\", \"update\", \"delete\"] }}\n"
-        );
-    }
-    let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join("migrations")).unwrap();
-    fs::create_dir(folder.path().join("policies")).unwrap();
-    fs::write(folder.path().join("migrations/V001__generated.sql"), sql).unwrap();
-    fs::write(folder.path().join("policies/access.toml"), contract).unwrap();
-    let run = |_| {
+    let folder = generated::project(tables);
+    let run = || {
         let mut command = binary();
         command.args(["verify-rls", "--format", "json", "--engine", "local", "--project"]).arg(folder.path());
         verify(&mut command)
     };
     // The first makes the template; the second finds the server up.
-    let _first = run(0);
-    run(1)
+    let _first = run();
+    run()
 }
 
 /// The least, the median and the most.

@@ -18,5 +18,6 @@ mod suite;
 mod trial;
 mod world;
 
+pub use form::UNBOUNDED;
 pub use probe::{About, probes};
 pub use suite::{Ground, Options, Verified, verify};

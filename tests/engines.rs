@@ -190,12 +190,16 @@ async fn what_a_killed_process_leaves_is_dropped_by_the_next_and_the_last_stops_
     assert!(cluster.is_running());
     let session = connect(&cluster.conninfo("postgres", "postgres")).await.unwrap();
     assert_eq!(one(&session, left).await, "1", "nothing was left: this test could not fail");
+    let clearings = "SELECT vacuum_count::text FROM pg_stat_sys_tables WHERE relname = 'pg_shdepend'";
+    let cleared = one(&session, clearings).await;
     session.close().await;
 
     assert!(verify.status().unwrap().success());
     assert!(!cluster.is_running(), "the last process left the server running");
     let session = cluster.ready().await.unwrap();
     assert_eq!(one(&session, left).await, "0");
+    // It was alone when it came, and cleared what databases had left in the catalogues that all share.
+    assert_ne!(one(&session, clearings).await, cleared);
     session.close().await;
     cluster.stop();
 }

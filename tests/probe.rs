@@ -45,7 +45,10 @@ fn verify(name: &str, example: &Path, place: Place<'_>) -> (i32, Value) {
     for part in ["migrations", "policies"] {
         fs::create_dir(folder.path().join(part)).unwrap();
     }
-    let base = fs::read_to_string(fixtures().join("base.sql")).unwrap();
+    let mut base = fs::read_to_string(fixtures().join("base.sql")).unwrap();
+    if let Ok(more) = fs::read_to_string(fixtures().join(name).join("base.sql")) {
+        base.push_str(&more);
+    }
     let sql = fs::read_to_string(example).unwrap();
     fs::write(folder.path().join("migrations/V001__example.sql"), format!("{base}\n{sql}")).unwrap();
     let mut contract = fs::read_to_string(fixtures().join("access.toml")).unwrap();
@@ -80,7 +83,7 @@ fn verify(name: &str, example: &Path, place: Place<'_>) -> (i32, Value) {
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     let report = serde_json::from_str(&text).unwrap_or_else(|error| {
-        panic!("{name}: no report ({error}): {text}\n{}", String::from_utf8_lossy(&output.stderr))
+        panic!("{}: no report ({error}): {text}\n{}", example.display(), String::from_utf8_lossy(&output.stderr))
     });
     (output.status.code().unwrap(), report)
 }
@@ -125,7 +128,8 @@ fn examples(name: &str) -> Vec<(String, bool)> {
 
 /// What is wrong with one of a probe's examples, if anything.
 ///
-/// Beside `hole.sql` and `closed.sql` there may be more of each, for channels of several shapes: `hole-writes.sql`.
+/// Beside `hole.sql` and `closed.sql` there may be more of each, for channels of several shapes: `hole-writes.sql`; and
+/// `base.sql` and `access.toml`, which all of them share.
 /// An example says in its first lines what else is true of it: `-- also: NAME` (another check rightly finds it too),
 /// `-- only: local` (the channel needs what the embedded engine lacks), `-- cluster: own` (it changes roles),
 /// `-- as: superuser` (no migrator may do it: it is verified as a target), `-- contract: LINE` (added to the contract),
@@ -179,7 +183,7 @@ fn examine_all(place: Place<'_>) {
     let names = names();
     assert!(names.len() >= 2, "there are no examples");
     let part = std::env::var("CHARTCHEK_DB_TEST_PROBE").ok();
-    let wanted = |name: &str| part.as_ref().is_none_or(|part| name.contains(part.as_str()));
+    let wanted = |name: &str| part.as_ref().is_none_or(|parts| parts.split(',').any(|part| name.contains(part)));
     let all = names
         .iter()
         .filter(|name| wanted(name))

@@ -7,14 +7,28 @@ mod actors;
 mod cluster;
 #[path = "verify/columns.rs"]
 mod columns;
+#[path = "verify/coverage.rs"]
+mod coverage;
 #[path = "verify/faults.rs"]
 mod faults;
 #[path = "verify/foreign.rs"]
 mod foreign;
+#[path = "verify/forms.rs"]
+mod forms;
+#[path = "support/generated.rs"]
+mod generated;
+#[path = "verify/growth.rs"]
+mod growth;
+#[path = "verify/mistakes.rs"]
+mod mistakes;
 #[path = "verify/predicates.rs"]
 mod predicates;
 #[path = "verify/project.rs"]
 mod project;
+#[path = "support/proxy.rs"]
+mod proxy;
+#[path = "verify/repro.rs"]
+mod repro;
 #[path = "verify/side_effects.rs"]
 mod side_effects;
 #[path = "verify/supabase.rs"]
@@ -23,3 +37,7 @@ mod supabase;
 mod target;
 #[path = "verify/verdicts.rs"]
 mod verdicts;
+#[path = "verify/why.rs"]
+mod why;
+#[path = "verify/worlds.rs"]
+mod worlds;

@@ -1,5 +1,7 @@
 //! `verify-rls`: shows by impersonation that no one reaches another's rows, on a scratch database or on a target.
 
+mod copy;
+
 use crate::cli::args::{ConnectionArgs, ProjectArgs};
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
@@ -14,7 +16,8 @@ use crate::model::report::{Environment, NotRun, Report};
 use crate::model::source::SourceFile;
 use crate::report::{self, human, json};
 use crate::server::{self, EngineChoice, Regime};
-use crate::verify::{self, Ground, Options, Verified};
+use crate::verify::{self, Ground, Options, UNBOUNDED, Verified};
+use std::fmt::Write;
 use std::path::PathBuf;
 
 /// How many rows a target's table may have for statements without WHERE to be tried on it, unless told otherwise.
@@ -138,6 +141,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         beyond: verified.beyond,
         accepted: verified.accepted,
         probes: verified.probes,
+        coverage: verified.coverage,
         doubts: verified.doubts,
         not_run: verified.not_run,
         not_tried,
@@ -167,7 +171,7 @@ fn explained(id: &str, verified: &Verified, options: &Options) -> Option<String>
             format!("{}: {}, expected {}, got {}", attempt.id, attempt.verdict, attempt.expected, attempt.outcome);
         let statement = format!("{}; -- as {}", attempt.statement, attempt.persona);
         let lines = [statement].into_iter().chain(told.lines()).map(|line| format!("\n  {line}"));
-        text.push_str(&format!("{head}{}\n", lines.collect::<String>()));
+        let _infallible = writeln!(text, "{head}{}", lines.collect::<String>());
     }
     // A probe's finding says itself how it came about.
     let probe = || finding.map(|finding| format!("{id}: {}\n  {}\n  {}\n", finding.what, finding.why, finding.remedy));
@@ -230,7 +234,7 @@ async fn on_target(
     environment.engine = "target".to_owned();
     let ground = Ground { target: true, stepwise: false, errors_per_session: None };
     let mut endpoint = None;
-    let verified = verify::verify(contract, ground, options, &mut async || {
+    let mut verified = verify::verify(contract, ground, options, &mut async || {
         let session = connect::connect(&conninfo).await?;
         endpoint = Some(session.endpoint().clone());
         Ok(session)
@@ -238,6 +242,15 @@ async fn on_target(
     .await?;
     let endpoint = endpoint.map_or_else(String::new, |endpoint| endpoint.to_string());
     environment.subject = format!("target {endpoint}");
+    match copy::complete(&conninfo, contract, options, &mut verified).await {
+        Ok(said) => environment.subject.extend(said),
+        Err(failure) => {
+            let notes = failure.notes().first().map(|note| format!(": {note}")).unwrap_or_default();
+            for not_run in verified.not_run.iter_mut().filter(|not_run| not_run.why == UNBOUNDED) {
+                not_run.why = format!("{UNBOUNDED}; there is no copy of the schema to run it on: {failure}{notes}");
+            }
+        }
+    }
     let why = "never run on a target: the rights decide".to_owned();
     Ok((verified, vec![NotRun { what: "TRUNCATE".to_owned(), why }]))
 }

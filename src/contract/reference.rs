@@ -4,7 +4,6 @@
 //! row-level security. They hold for a contract that `contract::validate` has passed. Every name is quoted and every
 //! alias made here differs from the caller's.
 
-use crate::contract::shape::{paths, table as table_of};
 use crate::contract::sql_text;
 use crate::db::quote::{self, literal, readable_identifier};
 use crate::model::access::{Contract, OwnerPath, Ownership, Standing, TableAccess, TableName};
@@ -70,7 +69,7 @@ impl<'a> Writer<'a> {
 
     /// The parent's part of the contract. A contract that leads in a circle has been refused; this ends there too.
     fn parent(&self, name: &TableName, depth: usize) -> Option<&'a TableAccess> {
-        if depth > self.contract.tables.len() { None } else { table_of(self.contract, name) }
+        if depth > self.contract.tables.len() { None } else { self.contract.table(name) }
     }
 
     fn owns(&mut self, table: &TableAccess, row: &str, depth: usize) -> String {
@@ -85,7 +84,9 @@ impl<'a> Writer<'a> {
             Ownership::All(_) => " and ",
             Ownership::Any(_) => " or ",
         };
-        let parts: Vec<String> = paths(&table.ownership)
+        let parts: Vec<String> = table
+            .ownership
+            .paths()
             .iter()
             .map(|path| match path {
                 OwnerPath::Column(column) => self.is_uid(table, row, column),

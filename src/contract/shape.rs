@@ -19,7 +19,7 @@ pub(super) fn check(contract: &Contract) -> Vec<Failure> {
         failures.extend(parents);
     }
     for exempt in &contract.exempts {
-        if let Some(table) = contract.tables.iter().find(|table| table.table == exempt.table) {
+        if let Some(table) = contract.table(&exempt.table) {
             failures.push(
                 Failure::usage(format!("table `{}` is both promised and exempted", exempt.table))
                     .at(locate::label(&exempt.place, "exempted here"))
@@ -29,19 +29,6 @@ pub(super) fn check(contract: &Contract) -> Vec<Failure> {
         }
     }
     failures
-}
-
-/// The table of that name in the contract.
-pub(super) fn table<'c>(contract: &'c Contract, name: &TableName) -> Option<&'c TableAccess> {
-    contract.tables.iter().find(|table| table.table == *name)
-}
-
-/// The ways to the owner, where the contract has them.
-pub(super) fn paths(ownership: &Ownership) -> &[OwnerPath] {
-    match ownership {
-        Ownership::All(paths) | Ownership::Any(paths) => paths,
-        Ownership::None | Ownership::Sql(_) => &[],
-    }
 }
 
 /// The place of one path in the contract.
@@ -114,9 +101,9 @@ fn extends(contract: &Contract, actor: &Actor, base: &Actor) -> bool {
 /// Parents that the contract does not know, that have no owner themselves, or that lead back.
 fn parents(contract: &Contract, access: &TableAccess) -> Vec<Failure> {
     let mut failures = Vec::new();
-    for path in paths(&access.ownership) {
+    for path in access.ownership.paths() {
         let OwnerPath::Parent { parent, .. } = path else { continue };
-        match table(contract, parent) {
+        match contract.table(parent) {
             None => {
                 let failure =
                     Failure::usage(format!("the parent `{parent}` of table `{}` is not in the contract", access.table))
@@ -158,7 +145,7 @@ fn cycle(contract: &Contract, start: &TableName, next: &TableName) -> Option<Vec
         if at == start {
             return true;
         }
-        let parents = table(contract, at).map_or(&[][..], |table| paths(&table.ownership));
+        let parents = contract.table(at).map_or(&[][..], |table| table.ownership.paths());
         for path in parents {
             if let OwnerPath::Parent { parent, .. } = path
                 && walk(contract, start, parent, way)
@@ -179,10 +166,10 @@ fn owners(contract: &Contract, access: &TableAccess, depth: usize) -> Option<usi
         return None;
     }
     let mut sum = 0_usize;
-    for path in paths(&access.ownership) {
+    for path in access.ownership.paths() {
         sum = sum.saturating_add(match path {
             OwnerPath::Column(_) => 1,
-            OwnerPath::Parent { parent, .. } => owners(contract, table(contract, parent)?, depth + 1)?,
+            OwnerPath::Parent { parent, .. } => owners(contract, contract.table(parent)?, depth + 1)?,
         });
     }
     Some(sum)

@@ -1,7 +1,7 @@
 //! Holds a contract against a catalogue: what it names must exist, and be what it is taken for.
 
 use crate::contract::reader::{combine, suggest};
-use crate::contract::shape::{path_place, paths};
+use crate::contract::shape::path_place;
 use crate::contract::{locate, shape};
 use crate::model::access::{Actor, Contract, Exempt, OwnerPath, TableAccess, TableName};
 use crate::model::catalog::{Catalog, Column, Table};
@@ -34,8 +34,7 @@ pub fn uncovered(contract: &Contract, catalog: &Catalog) -> Vec<TableName> {
         .iter()
         .map(Table::name)
         .filter(|name| contract.schemas.contains(&name.schema))
-        .filter(|name| shape::table(contract, name).is_none())
-        .filter(|name| !contract.exempts.iter().any(|exempt| exempt.table == *name))
+        .filter(|name| contract.table(name).is_none() && !contract.is_exempt(name))
         .collect();
     names.sort();
     names
@@ -92,7 +91,7 @@ fn unknown_table(contract: &Contract, catalog: &Catalog, access: &TableAccess) -
 
 fn columns(contract: &Contract, catalog: &Catalog, access: &TableAccess, table: &Table) -> Vec<Failure> {
     let mut failures = Vec::new();
-    for path in paths(&access.ownership) {
+    for path in access.ownership.paths() {
         let Some(column) = table.column(path.column()) else {
             let failure = unknown_column(&access.table, path.column(), table);
             failures.push(failure.at(path_place(contract, access, path, "unknown column")));
@@ -103,7 +102,7 @@ fn columns(contract: &Contract, catalog: &Catalog, access: &TableAccess, table: 
             OwnerPath::Parent { parent, parent_column, .. } => {
                 // A parent that is not in the contract has been reported with the contract's shape, and one that is
                 // not in the catalogue at its own section.
-                if let (Some(found), Some(_)) = (catalog.table(parent), shape::table(contract, parent)) {
+                if let (Some(found), Some(_)) = (catalog.table(parent), contract.table(parent)) {
                     failures.extend(reference(contract, access, path, column, found, parent_column));
                 }
             }

@@ -1,5 +1,6 @@
 //! Becoming an actor: what PostgREST does at the start of a request's transaction.
 
+use crate::db::error::DbError;
 use crate::db::quote::literal;
 use serde_json::{Map, Value};
 
@@ -71,4 +72,17 @@ fn claims_parameters(claims: &str) -> [(&'static str, &str); 5] {
 
 fn owned((name, value): (&str, &str)) -> Parameter {
     (name.to_owned(), value.to_owned())
+}
+
+/// What a failure to become someone is told as: a refusal of that must not read as a refusal of what they do. A lost
+/// connection, and a transaction that had failed before (25P02), stay what they are.
+pub(crate) fn not_impersonated(error: DbError) -> DbError {
+    if error.is_connection() || error.code == "25P02" {
+        return error;
+    }
+    DbError {
+        code: "XX000".to_owned(),
+        message: format!("the actor could not be impersonated: {error}"),
+        ..DbError::default()
+    }
 }

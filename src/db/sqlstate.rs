@@ -16,6 +16,8 @@ pub const CHECK_VIOLATION: &str = "23514";
 pub const GENERATED_ALWAYS: &str = "428C9";
 /// unique_violation.
 pub const UNIQUE_VIOLATION: &str = "23505";
+/// object_not_in_prerequisite_state: among others, ON CONFLICT by a deferrable constraint.
+pub const NOT_IN_PREREQUISITE_STATE: &str = "55000";
 /// lock_not_available: lock_timeout, or NOWAIT.
 pub const LOCK_NOT_AVAILABLE: &str = "55P03";
 /// query_canceled: statement_timeout, or a cancel request.

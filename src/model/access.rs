@@ -151,6 +151,16 @@ pub enum Ownership {
     Sql(String),
 }
 
+impl Ownership {
+    /// The paths to owners; none where there is no owner, or a condition decides.
+    pub fn paths(&self) -> &[OwnerPath] {
+        match self {
+            Self::All(paths) | Self::Any(paths) => paths,
+            Self::None | Self::Sql(_) => &[],
+        }
+    }
+}
+
 /// What the contract says of one column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnRule {
@@ -222,6 +232,16 @@ impl Contract {
     /// The actor of that name.
     pub fn actor(&self, name: &str) -> Option<&Actor> {
         self.actors.iter().find(|actor| actor.name == name)
+    }
+
+    /// What it says of the table of that name.
+    pub fn table(&self, name: &TableName) -> Option<&TableAccess> {
+        self.tables.iter().find(|table| table.table == *name)
+    }
+
+    /// Whether it takes the table of that name out.
+    pub fn is_exempt(&self, name: &TableName) -> bool {
+        self.exempts.iter().any(|exempt| exempt.table == *name)
     }
 
     /// Whether tokens of `actor` name an account: it has claims of its own, or is promised rows of its own.

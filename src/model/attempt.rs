@@ -103,6 +103,7 @@ impl Attempt {
     /// The id of the finding that `check` makes of attempts like this one. Stable: neither engine nor order, neither
     /// form nor row stand in it.
     pub fn finding_id(&self, check: &str) -> String {
-        format!("{check}/{}/{}/{}/{}", self.table, self.actor, self.standing, self.command)
+        let column = self.column.as_ref().map_or_else(String::new, |column| format!("/{column}"));
+        format!("{check}/{}/{}/{}/{}{column}", self.table, self.actor, self.standing, self.command)
     }
 }

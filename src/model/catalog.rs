@@ -208,7 +208,10 @@ pub struct Catalog {
 impl Catalog {
     /// The table of that name.
     pub fn table(&self, name: &TableName) -> Option<&Table> {
-        self.tables.iter().find(|table| table.schema == name.schema && table.table == name.name)
+        // The server gives them in the order of their names.
+        let order = |table: &Table| (table.schema.as_str(), table.table.as_str()).cmp(&(&name.schema, &name.name));
+        let found = self.tables.binary_search_by(order).ok().and_then(|place| self.tables.get(place));
+        found.or_else(|| self.tables.iter().find(|table| table.schema == name.schema && table.table == name.name))
     }
 
     /// The role of that name.

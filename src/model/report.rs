@@ -25,6 +25,28 @@ pub struct Accepted {
     pub reason: String,
 }
 
+/// How many were tried, of how many.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tried {
+    /// So many were.
+    pub tried: usize,
+    /// So many there are.
+    pub of: usize,
+}
+
+/// What was tried of what there is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Coverage {
+    /// The relations of the exposed schemas that are not exempted.
+    pub tables: Tried,
+    /// The contract's actors.
+    pub actors: Tried,
+    /// Columns that the contract says something of: rules, and whose a row is.
+    pub columns: Tried,
+    /// The policies of the contract's tables.
+    pub policies: Tried,
+}
+
 /// A probe that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeCount {
@@ -95,6 +117,8 @@ pub struct Report {
     pub accepted: Vec<Accepted>,
     /// The probes that were made.
     pub probes: Vec<ProbeCount>,
+    /// What was tried of what there is; `None` where only some of it was asked for.
+    pub coverage: Option<Coverage>,
     /// What probes tried and could not judge.
     pub doubts: Vec<NotRun>,
     /// What was planned and not made.

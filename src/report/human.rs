@@ -4,7 +4,7 @@ use crate::model::attempt::{Attempt, Verdict};
 use crate::model::explanation::Explanation;
 use crate::model::finding::Finding;
 use crate::model::mutation::{Fate, Mutation};
-use crate::model::report::Report;
+use crate::model::report::{Coverage, Report, Tried};
 use crate::report::matrix;
 use anstyle::{AnsiColor, Style};
 use std::fmt::Write;
@@ -169,6 +169,11 @@ fn closing(report: &Report) -> String {
         summary.not_run,
         plural(summary.findings, "finding"),
     );
+    if let Some(Coverage { tables, actors, columns, policies }) = report.coverage {
+        let all = [(tables, "tables"), (actors, "actors"), (columns, "columns with a promise"), (policies, "policies")];
+        let all = all.map(|(Tried { tried, of }, what)| format!("{tried} of {of} {what}"));
+        let _infallible = writeln!(text, "tried: {}", all.join(", "));
+    }
     let (style, verdict) = if summary.attempts == 0 && summary.probes == 0 {
         (DOUBT, "NOTHING WAS VERIFIED".to_owned())
     } else if summary.findings > 0 || summary.leak > 0 || summary.over_denial > 0 {

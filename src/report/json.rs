@@ -21,6 +21,8 @@ struct Report<'a> {
     beyond: Vec<Finding<'a>>,
     accepted: Vec<Accepted<'a>>,
     probes: Vec<Probe<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    coverage: Option<Coverage>,
     inconclusive_probes: Vec<NotRun<'a>>,
     not_run: Vec<NotRun<'a>>,
     not_tried: Vec<NotRun<'a>>,
@@ -48,6 +50,20 @@ struct Summary {
     findings: usize,
     probes: usize,
     beyond: usize,
+}
+
+#[derive(Serialize)]
+struct Coverage {
+    tables: Tried,
+    actors: Tried,
+    columns: Tried,
+    policies: Tried,
+}
+
+#[derive(Serialize)]
+struct Tried {
+    tried: usize,
+    of: usize,
 }
 
 #[derive(Serialize)]
@@ -141,6 +157,7 @@ pub fn render(report: &report::Report) -> Result<String, serde_json::Error> {
             .iter()
             .map(|accepted| Accepted { id: &accepted.id, what: &accepted.what, reason: &accepted.reason })
             .collect(),
+        coverage: report.coverage.as_ref().map(of_coverage),
         probes: report.probes.iter().map(|probe| Probe { name: &probe.name, tried: probe.tried }).collect(),
         inconclusive_probes: report.doubts.iter().map(of_not_run).collect(),
         not_run: report.not_run.iter().map(of_not_run).collect(),
@@ -164,6 +181,12 @@ fn of_attempt(attempt: &attempt::Attempt) -> Attempt<'_> {
         why: &attempt.why,
         statement: &attempt.statement,
     }
+}
+
+fn of_coverage(coverage: &report::Coverage) -> Coverage {
+    let tried = |tried: report::Tried| Tried { tried: tried.tried, of: tried.of };
+    let report::Coverage { tables, actors, columns, policies } = *coverage;
+    Coverage { tables: tried(tables), actors: tried(actors), columns: tried(columns), policies: tried(policies) }
 }
 
 fn of_finding<'a>(report: &'a report::Report, finding: &'a finding::Finding) -> Finding<'a> {

@@ -2,6 +2,7 @@
 //! RLS does not guard.
 
 mod roles;
+pub(crate) mod tried;
 
 use crate::contract::validate;
 use crate::db::session::Session;
@@ -15,6 +16,7 @@ use crate::verify::persona::Persona;
 use crate::verify::world::build::Standing;
 use crate::verify::world::{Setting, Subject, World};
 use futures::future::join_all;
+use std::collections::BTreeMap;
 
 /// Tables that are neither promised nor exempted, exemptions of tables that are gone, roles that reach something and are
 /// no actor's, and an exposure of the API that differs from the contract's.
@@ -64,7 +66,7 @@ pub(crate) fn without_rows(setting: &Setting<'_>, world: &World, standing: &Stan
                 continue;
             }
             let sight = &standing.sights[index][which];
-            let keys = world.rows.iter().zip(&standing.keys).filter(|(row, _)| row.subject == index);
+            let keys = world.keyed(index, &standing.keys);
             let there: Vec<RowStanding> =
                 keys.filter_map(|(_, key)| sight.get(key)).map(|seen| seen.standing).collect();
             let own = persona.has_rows
@@ -151,7 +153,8 @@ pub(crate) async fn inactive_row_security(
         became.and(answer)
     }))
     .await;
-    let mut findings = Vec::new();
+    // One finding a table: its roles are told of together.
+    let mut open: BTreeMap<String, (&Subject, Vec<&str>)> = BTreeMap::new();
     for ((persona, subject), answer) in asked.into_iter().zip(answers) {
         let active = match answer {
             Ok(answer) => answer.keys.first().cloned().flatten().is_some_and(|text| text == "true"),
@@ -160,24 +163,24 @@ pub(crate) async fn inactive_row_security(
             Err(error) => return Err(error.into_failure("row_security_active() was not answered")),
         };
         if !active {
-            let table = &subject.access.table;
-            findings.push(Finding {
-                check: "row-security-inactive".to_owned(),
-                what: format!("row-level security does not apply to {} on {table}", persona.actor.role),
-                object: table.to_string(),
-                place: Some(subject.access.place.clone()),
-                why: "RLS is off on the table, or the role bypasses it: every row is open to whoever has a grant"
-                    .to_owned(),
-                remedy: format!(
-                    "ALTER TABLE {} ENABLE ROW LEVEL SECURITY; and see that {} has neither BYPASSRLS nor SUPERUSER",
-                    quote::table(table),
-                    persona.actor.role
-                ),
-                reach: Reach::Api,
-                statement: format!("SELECT row_security_active('{table}')"),
-                attempts: Vec::new(),
-            });
+            let roles = open.entry(subject.access.table.to_string()).or_insert((subject, Vec::new()));
+            roles.1.push(&persona.actor.role);
         }
     }
-    Ok(findings)
+    let finding = |(table, (subject, roles)): (String, (&Subject, Vec<&str>))| Finding {
+        check: "row-security-inactive".to_owned(),
+        what: format!("row-level security does not apply to {} on {table}", roles.join(", ")),
+        place: Some(subject.access.place.clone()),
+        why: "RLS is off on the table, or the role bypasses it: every row is open to whoever has a grant".to_owned(),
+        remedy: format!(
+            "ALTER TABLE {} ENABLE ROW LEVEL SECURITY; and see that {} has neither BYPASSRLS nor SUPERUSER",
+            quote::table(&subject.access.table),
+            roles.join(", ")
+        ),
+        reach: Reach::Api,
+        statement: format!("SELECT row_security_active('{table}')"),
+        object: table,
+        attempts: Vec::new(),
+    };
+    Ok(open.into_iter().map(finding).collect())
 }

@@ -8,16 +8,16 @@ mod rows;
 use crate::db::error::DbError;
 use crate::db::impersonate;
 use crate::db::quote::{identifier, literal, readable_identifier, table as quote_table};
-use crate::db::session::Session;
+use crate::db::session::{Session, StatementResult};
 use crate::db::sqlstate;
 use crate::model::access::Command;
 use crate::model::attempt::{Attempt, Outcome, Verdict};
 use crate::model::catalog::Table;
 use crate::model::explanation::{Atom, Consulted, Explanation, Truth};
-use crate::verify::form::Aim;
+use crate::verify::form::{Aim, Tells};
 use crate::verify::judge::Case;
+use crate::verify::world::World;
 use crate::verify::world::insert::key_expression;
-use crate::verify::world::{Setting, World};
 use policies::{Asked, Question, Stands, combine, questions};
 use std::collections::BTreeSet;
 
@@ -25,12 +25,13 @@ use std::collections::BTreeSet;
 #[derive(Debug)]
 pub(crate) struct Explainer<'a> {
     pub(crate) session: &'a Session,
-    pub(crate) setting: Setting<'a>,
     pub(crate) world: &'a World,
     /// The world's rows' keys.
     pub(crate) keys: &'a [String],
     /// The user's own database: nothing is granted there for a moment's sake.
     pub(crate) target: bool,
+    /// One message at a time.
+    pub(crate) stepwise: bool,
 }
 
 /// What a part of a condition came to, and why, where that can be told.
@@ -92,8 +93,20 @@ impl Explainer<'_> {
     }
 
     async fn stands(&self, case: &Case<'_>) -> Result<Option<Stands>, DbError> {
-        self.session.batch(&format!("ROLLBACK TO SAVEPOINT attempt; {}", case.persona.become_sql)).await?;
-        Stands::read(self.session, &case.subject.table).await
+        let answer = self.asked(&case.persona.become_sql, &Stands::sql(&case.subject.table)).await?;
+        Ok(Stands::parse(answer.keys))
+    }
+
+    /// One statement, behind the world's savepoint, by whoever `become_sql` makes of the session. Both are sent at the
+    /// first poll where the engine allows it, so that explanations polled together do not come between.
+    async fn asked(&self, become_sql: &str, sql: &str) -> Result<StatementResult, DbError> {
+        let become_sql = format!("ROLLBACK TO SAVEPOINT attempt; {become_sql}");
+        if self.stepwise {
+            self.session.batch(&become_sql).await?;
+            return self.session.statement(sql).await;
+        }
+        let (became, answer) = futures::join!(self.session.batch(&become_sql), self.session.statement(sql));
+        became.and(answer)
     }
 
     /// The row that the verdict is about. A count names none: then one that was counted too much, or one that was not.
@@ -101,11 +114,8 @@ impl Explainer<'_> {
         let told = case.row();
         let Aim::Count(_) = case.planned.aim else { return told };
         let table = &case.subject.table;
-        let become_sql = format!("ROLLBACK TO SAVEPOINT attempt; {}", case.persona.become_sql);
-        self.session.batch(&become_sql).await.ok()?;
-        let key = key_expression(table, "");
-        let seen = self.session.statement(&format!("SELECT {key} FROM {}", quote_table(&table.name()))).await;
-        let Ok(seen) = seen else { return told };
+        let sql = format!("SELECT {} FROM {}", key_expression(table, ""), quote_table(&table.name()));
+        let Ok(seen) = self.asked(&case.persona.become_sql, &sql).await else { return told };
         let seen: BTreeSet<String> = seen.keys.into_iter().flatten().collect();
         let wanted = match attempt.verdict {
             Verdict::OverDenial => case.before.keys().find(|key| !case.is_beyond(key) && !seen.contains(*key)).cloned(),
@@ -246,7 +256,6 @@ impl Explainer<'_> {
         expressions: &[String],
     ) -> Result<Vec<Truth>, DbError> {
         let table = &case.subject.table;
-        self.session.batch(&format!("ROLLBACK TO SAVEPOINT attempt; {become_sql}")).await?;
         let texts: Vec<String> = expressions.iter().map(|text| format!("({text})::text")).collect();
         let sql = format!(
             "SELECT unnest(ARRAY[{}]) FROM unnest(ARRAY[{}::{}]) AS {}",
@@ -255,7 +264,7 @@ impl Explainer<'_> {
             quote_table(&table.name()),
             readable_identifier(&table.table),
         );
-        let answer = self.session.statement(&sql).await?;
+        let answer = self.asked(become_sql, &sql).await?;
         let truth = |text: Option<String>| match text.as_deref() {
             Some("true") => Truth::True,
             Some(_) => Truth::False,
@@ -338,6 +347,10 @@ fn contradiction(explanation: &Explanation, attempt: &Attempt, case: &Case<'_>) 
     match (passes, passed) {
         // DO NOTHING leaves the row that is there, whatever the policies say.
         _ if matches!(case.planned.aim, Aim::Untouched(_)) => "",
+        // Nothing is read, so nothing is written.
+        (true, false) if case.planned.command == Command::Select && case.planned.tells == Tells::Changes => "",
+        // The row passes, and a trigger keeps the value out of it.
+        (true, false) if case.planned.given.is_some() => "",
         (true, false) if attempt.outcome != Outcome::Error => {
             "by its policies the row would pass: a trigger, a rule or a condition that is not always the same decides"
         }

@@ -20,7 +20,9 @@ impl Group<'_> {
     /// The one that shows it best: of the first world, the plainest statement; a count, which names no row, last.
     pub(crate) fn shown(&self) -> Option<&Attempt> {
         let rank = |attempt: &&&Attempt| {
-            (attempt.form.contains('@'), attempt.form.starts_with("count"), attempt.statement.len())
+            let base = attempt.form.split('@').next().unwrap_or_default();
+            let plain = matches!(base, "all" | "key" | "bare" | "plain" | "rights") || base.starts_with("plain-");
+            (attempt.form.contains('@'), attempt.form.starts_with("count"), !plain, attempt.statement.len())
         };
         self.attempts.iter().min_by_key(rank).copied()
     }

@@ -10,24 +10,30 @@ mod joined;
 mod lock;
 mod merge;
 mod old_new;
+mod planned;
 mod rights;
 mod select;
 mod truncate;
 mod update;
 mod upsert;
 
+pub use update::UNBOUNDED;
+
 use crate::db::quote::{readable_identifier, table as quote_table};
 use crate::db::sqlstate;
 use crate::model::access::{Command, Contract, OwnerPath, Ownership, Standing};
 use crate::model::attempt::Outcome;
-use crate::model::catalog::{Column, Table};
+use crate::model::catalog::{Column, ForeignKey, Table};
 use crate::model::failure::Failure;
-use crate::model::report::NotRun;
 use crate::verify::persona::Persona;
-use crate::verify::world::insert::{key_among, key_condition, key_expression, sql_value};
+use crate::verify::world::insert::{key_condition, key_expression, keys_condition, sql_value};
 use crate::verify::world::rows::{Maker, Values};
 use crate::verify::world::values::value;
 use crate::verify::world::{Row, Sight, World, WorldKind, variations};
+
+pub(crate) use copy::not_tried;
+use planned::need;
+pub(crate) use planned::{Aim, Control, Given, Need, Plan, Planned, Promise, Route, Tells, Who};
 
 /// Adds the attempts of one family for one scene.
 type Form = fn(&Scene<'_>, &mut Plan) -> Result<(), Failure>;
@@ -51,165 +57,6 @@ const FURTHER: &[Form] = &[
 
 /// The names under which the further families make rows, for their keys.
 pub(crate) const FRESH: [&str; 4] = ["copied", "merged", "together", "together, foreign"];
-
-/// What is decided without a statement, and why.
-pub(crate) fn not_tried() -> NotRun {
-    NotRun {
-        what: "COPY … FROM STDIN".to_owned(),
-        why: "on a table with RLS the server refuses it to everyone whom RLS binds (0A000), and the refusal ends the \
-              client's connection; who may INSERT at all is told by that command's attempts"
-            .to_owned(),
-    }
-}
-
-/// What a statement is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Aim {
-    /// Existing rows, by key: the statement names them.
-    Rows(Vec<String>),
-    /// Existing rows, by key: the statement names no row, and every standing's rows are told of on their own.
-    All(Vec<String>),
-    /// Existing rows, by key, that the statement leaves as they are whoever runs it.
-    Untouched(Vec<String>),
-    /// A new row.
-    New,
-    /// The number that `count(*)` must give.
-    Count(u64),
-    /// No statement is run: the rights decide.
-    Rights,
-}
-
-/// How a statement is sent.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Route {
-    /// Alone.
-    Plain,
-    /// As a COPY, whose rows come in a format of its own.
-    Copy,
-    /// After other statements, as the same actor: a cursor, a prepared statement.
-    After {
-        first: String,
-        /// Takes back what a rollback does not.
-        undo: Option<&'static str>,
-    },
-}
-
-/// What shows which rows a statement reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tells {
-    /// The keys that it answers.
-    Answer,
-    /// What is read back afterwards.
-    Changes,
-}
-
-/// Who shows that a statement would do something, were it allowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Who {
-    /// A persona, by index.
-    Persona(usize),
-    /// The session's own role, which bypasses RLS, with the claims of a persona.
-    Privileged(usize),
-}
-
-/// What shows that a denial is one: the same statement by someone who may.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Control {
-    pub(crate) who: Who,
-    /// Another statement instead, on one of the same rows: for statements without WHERE, which a role that bypasses
-    /// RLS would let loose on every row of the table.
-    pub(crate) sql: Option<String>,
-}
-
-impl From<Who> for Control {
-    fn from(who: Who) -> Self {
-        Self { who, sql: None }
-    }
-}
-
-impl Control {
-    /// By `who`; where that is a role that bypasses RLS, `on_one_row` instead of the statement itself.
-    fn bounded(who: Who, on_one_row: Option<String>) -> Self {
-        Self { who, sql: if matches!(who, Who::Privileged(_)) { on_one_row } else { None } }
-    }
-}
-
-/// How it is known whether the statement is promised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Promise {
-    /// It is.
-    Yes,
-    /// It is not.
-    No,
-    /// It is where the row, as the control leaves it, is promised to the actor.
-    ByControl,
-}
-
-/// A grant that a statement needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Need {
-    pub(crate) command: Command,
-    /// Empty: the whole row.
-    pub(crate) columns: Vec<String>,
-}
-
-/// A value that a statement gives to a column: the attempt is about whether it is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Given {
-    pub(crate) column: String,
-    /// A query for the keys of the rows that hold it.
-    pub(crate) holders: String,
-}
-
-/// An attempt to make.
-#[derive(Debug, Clone)]
-pub(crate) struct Planned {
-    pub(crate) subject: usize,
-    pub(crate) persona: usize,
-    pub(crate) standing: Standing,
-    pub(crate) command: Command,
-    /// The commands that must be promised for what it reaches: more than one where it reads what it writes, or writes
-    /// what it reads.
-    pub(crate) asks: Vec<Command>,
-    pub(crate) form: String,
-    pub(crate) sql: String,
-    pub(crate) route: Route,
-    pub(crate) tells: Tells,
-    pub(crate) needs: Vec<Need>,
-    pub(crate) aim: Aim,
-    pub(crate) promise: Promise,
-    /// What is expected where it is not promised.
-    pub(crate) denial: Outcome,
-    pub(crate) control: Option<Control>,
-    /// An SQLSTATE with which the server refuses the row to everyone.
-    pub(crate) impossible: Option<&'static str>,
-    /// An SQLSTATE with which the server says, in this form, that no row was there for it.
-    pub(crate) no_row: Option<&'static str>,
-    /// The value that it is about, where it is about one.
-    pub(crate) given: Option<Given>,
-}
-
-impl Planned {
-    /// All that is sent, as one text.
-    pub(crate) fn statement(&self) -> String {
-        match &self.route {
-            Route::After { first, .. } => format!("{first}; {}", self.sql),
-            Route::Plain | Route::Copy => self.sql.clone(),
-        }
-    }
-
-    /// Whether the control is the same statement by the same persona without the value that the attempt is about.
-    pub(crate) fn gives_nothing(&self, control: &Control) -> bool {
-        self.given.is_some() && control.sql.is_some() && control.who == Who::Persona(self.persona)
-    }
-}
-
-/// The attempts of a world, and what could not be planned.
-#[derive(Debug, Default)]
-pub(crate) struct Plan {
-    pub(crate) attempts: Vec<Planned>,
-    pub(crate) not_run: Vec<NotRun>,
-}
 
 /// One table, one persona, one world.
 #[derive(Debug)]
@@ -313,12 +160,8 @@ impl<'a> Scene<'a> {
     pub(crate) fn rows(&self, standing: Standing) -> Vec<(&'a Row, &'a str)> {
         let sight = &self.sights[self.persona];
         self.world
-            .rows
-            .iter()
-            .zip(self.keys)
-            .filter(|(row, key)| {
-                row.subject == self.subject && sight.get(*key).is_some_and(|seen| seen.standing == standing)
-            })
+            .keyed(self.subject, self.keys)
+            .filter(|(_, key)| sight.get(*key).is_some_and(|seen| seen.standing == standing))
             .map(|(row, key)| (row, key.as_str()))
             .collect()
     }
@@ -352,7 +195,7 @@ impl<'a> Scene<'a> {
     pub(crate) fn among_world(&self) -> String {
         let rows = self.world.rows.iter().zip(self.keys).filter(|(row, _)| row.subject == self.subject);
         let keys: Vec<&str> = rows.map(|(_, key)| key.as_str()).collect();
-        key_among(self.table(), "", &keys)
+        keys_condition(self.table(), "", &keys)
     }
 
     pub(crate) fn key_columns(&self) -> Vec<String> {
@@ -424,13 +267,18 @@ impl<'a> Scene<'a> {
     }
 
     /// The values of `column` that a check may ask for, each with a word for ids. None for key columns, whose values
-    /// must differ.
+    /// must differ; for keys of parents one's own parent and another's.
     pub(crate) fn telling_values(&self, column: &Column) -> Vec<(String, String)> {
         if self.table().uniques.iter().any(|columns| columns.contains(&column.name)) {
             return Vec::new();
         }
+        if let Some(key) = self.table().foreign_keys.iter().find(|key| key.columns.contains(&column.name))
+            && !self.maker.is_account(self.subject, key)
+        {
+            return self.telling_parents(key);
+        }
         let mut told: Vec<(String, String)> = Vec::new();
-        for value in variations::to_write(self.table(), column) {
+        for value in variations::to_write(self.table(), column, &self.maker.who()) {
             let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
             let word: String = value.chars().take(24).map(|c| if plain(c) { c } else { '-' }).collect();
             let known =
@@ -438,6 +286,32 @@ impl<'a> Scene<'a> {
             told.push((if known == 0 { word } else { format!("{word}~{}", known + 1) }, value));
         }
         told
+    }
+
+    /// The keys of one's own parent row and of another's; none where nobody owns parents, or the key is composite.
+    fn telling_parents(&self, key: &ForeignKey) -> Vec<(String, String)> {
+        let ([target], Some(other)) = (key.target_columns.as_slice(), self.other_holder()) else { return Vec::new() };
+        let parent = self.maker.subject_of(&key.target());
+        let Some(parent) = parent.filter(|parent| !self.maker.paths(*parent).is_empty()) else { return Vec::new() };
+        let of = |word: &str, holder: usize| {
+            let row = self.world.row(parent, holder, 1)?;
+            Some((word.to_owned(), row.values.get(target).cloned().flatten()?))
+        };
+        [of("own", self.persona), of("another", other)].into_iter().flatten().collect()
+    }
+
+    /// Values for two or more columns at once that a check may ask for together: those that policies name and
+    /// that `may` be given. Empty where policies name but one.
+    pub(crate) fn telling_rows(&self, may: impl Fn(&Column) -> bool) -> Vec<Values> {
+        let free = |column: &Column| {
+            variations::is_named(self.table(), column)
+                && !self.table().uniques.iter().any(|columns| columns.contains(&column.name))
+                && !self.table().foreign_keys.iter().any(|key| key.columns.contains(&column.name))
+                && may(column)
+        };
+        let mut rows = variations::rows(self.table(), free, &self.maker.who());
+        rows.retain(|row| row.len() > 1);
+        rows
     }
 
     /// `column = constant` for an UPDATE's SET.
@@ -534,7 +408,7 @@ impl<'a> Scene<'a> {
         impossible: Option<&'static str>,
     ) -> Planned {
         let draft = self.draft(standing, command, form, sql);
-        Planned { needs, aim, promise, denial, control, impossible, ..draft }
+        Planned { needs, aim, promise, denial, control, impossible: impossible.into_iter().collect(), ..draft }
     }
 
     /// An attempt of which no more is said yet than that it is not promised.
@@ -554,7 +428,7 @@ impl<'a> Scene<'a> {
             promise: Promise::No,
             denial: Outcome::Hidden,
             control: Some(Who::Privileged(self.persona).into()),
-            impossible: None,
+            impossible: Vec::new(),
             no_row: None,
             given: None,
         }
@@ -595,6 +469,12 @@ impl<'a> Scene<'a> {
         Some((format!(" WHERE {}", self.where_key(rows[0])?), Aim::Rows(vec![rows[0].1.to_owned()])))
     }
 
+    /// Whether a statement that names no row would rightly reach all of a target's, on which others are at work.
+    fn would_disturb(&self, commands: &[Command]) -> bool {
+        let all = |command: &Command| Standing::ALL.into_iter().all(|standing| self.promised(standing, *command));
+        !self.truncates && commands.iter().all(all)
+    }
+
     /// A column with that right, where there is one; else those of the key.
     fn any_column(&self, command: Command) -> Vec<String> {
         let (role, table) = (&self.persona().actor.role, self.table());
@@ -611,9 +491,4 @@ impl<'a> Scene<'a> {
     fn promise(&self, standing: Standing, commands: &[Command]) -> Promise {
         if commands.iter().all(|command| self.promised(standing, *command)) { Promise::Yes } else { Promise::No }
     }
-}
-
-/// A need for single columns, or, without any, for the whole row.
-fn need(command: Command, columns: &[String]) -> Need {
-    Need { command, columns: columns.to_vec() }
 }

@@ -11,6 +11,9 @@ use std::collections::BTreeSet;
 /// How often a script is tried before it is left as it has become.
 const TRIES: usize = 2000;
 
+/// From so many bytes on a key is looked for inside of what is shown.
+const LONG: usize = 16;
+
 /// What a script is to show.
 #[derive(Debug, Clone)]
 pub(crate) enum Evidence {
@@ -198,6 +201,10 @@ fn same(before: &[Came], now: &[Came], telling: &BTreeSet<String>) -> bool {
     let (Some(Came::Ok(keys, count)), Some(Came::Ok(seen, counted))) = (before.last(), now.last()) else {
         return alike;
     };
-    let tells = |keys: &[Option<String>]| keys.iter().flatten().any(|key| telling.contains(key));
+    // A row as text holds its key; a short one stands in much else.
+    let tells = |texts: &[Option<String>]| {
+        let holds = |text: &String| telling.iter().any(|key| key.len() >= LONG && text.contains(key.as_str()));
+        texts.iter().flatten().any(|text| telling.contains(text) || holds(text))
+    };
     alike && if tells(keys) { tells(seen) } else { (keys, count) == (seen, counted) }
 }

@@ -43,6 +43,12 @@ impl Persona {
         self.tries && !self.narrow && !self.actor.bypasses_rls
     }
 
+    /// The address in its token.
+    pub fn email(&self) -> Option<String> {
+        let claims: Value = serde_json::from_str(&self.claims).ok()?;
+        Some(claims.get("email")?.as_str()?.to_owned())
+    }
+
     /// The id to compare owners with: nobody's where the persona has none.
     pub fn uid_or_nobody(&self) -> &str {
         self.uid.as_deref().unwrap_or("00000000-0000-0000-0000-000000000000")

@@ -10,11 +10,15 @@ mod beyond_tables;
 mod cascade;
 mod child_table;
 mod client_setting;
+mod column_right;
+mod copied_value;
 mod cursor_across_actors;
 mod default_privilege;
 mod definer_function;
+mod definer_search_path;
 mod definer_trigger;
 mod disguise;
+mod dynamic_sql_function;
 mod effects;
 mod erroring_policy;
 mod explain_estimate;
@@ -25,8 +29,10 @@ mod forged_claim;
 mod function_oracle;
 mod functions;
 mod group_membership;
+mod leakproof;
 mod materialized_view;
 mod null_claims;
+mod null_value;
 mod ownership;
 pub(crate) mod policies;
 mod policy_input;
@@ -69,6 +75,7 @@ pub(crate) const PROBES: &[Probe] = &[
     group_membership::PROBE,
     public_grant::PROBE,
     residual_right::PROBE,
+    column_right::PROBE,
     sequence::PROBE,
     default_privilege::PROBE,
     publication::PROBE,
@@ -81,11 +88,16 @@ pub(crate) const PROBES: &[Probe] = &[
     function_oracle::PROBE,
     definer_trigger::PROBE,
     rule::PROBE,
+    copied_value::PROBE,
     policy_input::PROBE,
     null_claims::PROBE,
+    null_value::PROBE,
     forged_claim::PROBE,
     client_setting::PROBE,
     erroring_policy::PROBE,
+    leakproof::PROBE,
+    definer_search_path::PROBE,
+    dynamic_sql_function::PROBE,
     // Oracles, statistics, sessions, the server itself.
     foreign_key_oracle::PROBE,
     cascade::PROBE,

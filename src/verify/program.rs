@@ -96,10 +96,8 @@ impl Program {
                 let reads_back = (planned.tells == Tells::Changes).then_some((planned.subject, to));
                 let (command, sql, route) = (planned.command, sql.to_owned(), route.clone());
                 let trial = Trial { who, command, sql, route, reads_back, holders: holders.cloned() };
-                *known.entry(trial.clone()).or_insert_with(|| {
-                    self.trials.push(trial);
-                    self.trials.len() - 1
-                })
+                let next = known.len();
+                *known.entry(trial).or_insert(next)
             };
             let holders = planned.given.as_ref().map(|given| &given.holders);
             let own = (planned.aim != Aim::Rights).then(|| {
@@ -120,6 +118,19 @@ impl Program {
                 }
             });
             self.of_attempt.push((own, control));
+        }
+        // Everything of one person together, so that each is become once.
+        let mut trials: Vec<(Trial, usize)> = known.into_iter().collect();
+        trials.sort_by_key(|(trial, index)| (trial.who, *index));
+        let mut places = vec![0; trials.len()];
+        for (place, (_, index)) in trials.iter().enumerate() {
+            places[*index] = place;
+        }
+        self.trials = trials.into_iter().map(|(trial, _)| trial).collect();
+        for (own, control) in &mut self.of_attempt {
+            for index in [own, control].into_iter().flatten() {
+                *index = places[*index];
+            }
         }
     }
 

@@ -42,7 +42,7 @@ pub(crate) fn of(
         .filter(|effect| !effect.promised(setting, persona) && !effect.is_private(setting));
     let effects: BTreeSet<Effect> = effects.collect();
     let (id, sql) = (program::id(setting, planned), planned.sql.clone());
-    (!effects.is_empty()).then(|| Stray { id, kind, subject, persona, command: planned.command, sql, effects })
+    (!effects.is_empty()).then_some(Stray { id, kind, subject, persona, command: planned.command, sql, effects })
 }
 
 /// Tables that an attempt wrote and that are too large to be read as a whole, where what is read of them did not change.

@@ -2,36 +2,38 @@
 
 mod aftermath;
 mod mutation;
-mod tried;
+mod tried_world;
 
 use crate::contract::validate;
 use crate::db::catalog as catalogue;
 use crate::db::session::Session;
-use crate::model::access::Contract;
+use crate::model::access::{Contract, TableName};
 use crate::model::attempt::{Attempt, Verdict};
 use crate::model::catalog::Catalog;
 use crate::model::explanation::Explanation;
 use crate::model::failure::Failure;
 use crate::model::finding::Finding;
 use crate::model::mutation::Mutation;
-use crate::model::report::{Accepted, NotRun, ProbeCount};
+use crate::model::report::{Accepted, Coverage, NotRun, ProbeCount};
+use crate::verify::coverage::tried;
 use crate::verify::fitness::{fit_to_judge, is_tried, not_tried};
 use crate::verify::form;
 use crate::verify::judge::judge;
 use crate::verify::persona::cast;
-use crate::verify::probe::site::Site;
+use crate::verify::probe::site::{Known, Site};
 use crate::verify::probe::{self, PROBES, Probe, Probes};
 use crate::verify::program::{self, Place, Program};
 use crate::verify::stray::{self, Stray};
 use crate::verify::trial::elsewhere::Counter;
 use crate::verify::trial::{self, Observed, Stage};
 use crate::verify::world::build::{self, Reader, Standing, Unmade};
+use crate::verify::world::order::places;
 use crate::verify::world::rows::{self, Maker};
 use crate::verify::world::{Setting, Subject, World, WorldKind};
 use crate::verify::{coverage, findings};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
-use tried::Tried;
+use tried_world::Tried;
 
 /// How often a world is built anew after a lost connection before the rest is given up.
 const LIVES: usize = 3;
@@ -113,6 +115,8 @@ pub struct Verified {
     pub accepted: Vec<Accepted>,
     /// The probes that were made.
     pub probes: Vec<ProbeCount>,
+    /// What was tried of what there is; `None` where only some of it was asked for.
+    pub coverage: Option<Coverage>,
     /// What probes tried and could not judge.
     pub doubts: Vec<NotRun>,
     /// What was planned and not made.
@@ -150,20 +154,18 @@ pub async fn verify(
             Some(Subject { access: access.clone(), table })
         })
         .collect();
+    let places = places(&subjects);
     let personas = cast(contract, &catalog);
+    let policies = tried::policies(&session, contract).await?;
     let mut run = Run {
         setting: Setting { contract, catalog: &catalog, subjects: &subjects, personas: &personas },
+        places: &places,
         ground,
         options,
         attempts: Vec::new(),
         explanations: Vec::new(),
         findings: coverage::findings(contract, &catalog),
-        not_run: contract
-            .tables
-            .iter()
-            .filter(|access| !subjects.iter().any(|s| s.access.table == access.table))
-            .map(not_tried)
-            .collect(),
+        not_run: contract.tables.iter().filter(|access| !places.contains_key(&access.table)).map(not_tried).collect(),
         script: None,
         probes: Probes::default(),
         refused: BTreeSet::new(),
@@ -191,6 +193,15 @@ pub async fn verify(
     probes.not_tried.extend((!attempts.is_empty()).then(form::not_tried));
     probes.accept(&contract.accepts, all, options.today);
     findings.splice(0..0, findings::of_attempts(&attempts, &subjects).into_iter().chain(strays));
+    let told = options.only.is_empty().then(|| {
+        let (subjects, policies, attempts) = (subjects.as_slice(), policies.as_slice(), attempts.as_slice());
+        tried::tell(&tried::Scope { contract, catalog: &catalog, subjects, policies, attempts })
+    });
+    let coverage = told.as_ref().map(|told| told.coverage);
+    if let Some(told) = told {
+        findings.extend(told.findings);
+        probes.not_tried.extend(told.not_tried);
+    }
     findings.extend(probes.findings);
     not_run.extend(probes.not_run);
     Ok(Verified {
@@ -200,6 +211,7 @@ pub async fn verify(
         beyond: probes.beyond,
         accepted: probes.accepted,
         probes: probes.counts,
+        coverage,
         doubts: probes.doubts,
         not_run,
         not_tried: probes.not_tried,
@@ -212,6 +224,8 @@ pub async fn verify(
 
 struct Run<'a> {
     setting: Setting<'a>,
+    /// Every subject's table, with its index.
+    places: &'a BTreeMap<TableName, usize>,
     ground: Ground,
     options: &'a Options,
     attempts: Vec<Attempt>,
@@ -272,7 +286,7 @@ impl Run<'_> {
         Self: 'm,
     {
         let Setting { catalog, subjects, personas, .. } = self.setting;
-        Maker { kind, catalog, subjects, personas, refused }
+        Maker { kind, catalog, subjects, places: self.places, personas, refused }
     }
 
     /// Makes one world's attempts; or gives the row, by subject and number, that was there for its values' sake and
@@ -290,10 +304,7 @@ impl Run<'_> {
         let mut first = None;
         let mut lives = LIVES;
         loop {
-            let (current, begun) = match session.take() {
-                Some((current, begun)) if !current.is_closed() => (current, begun),
-                _ => (connect().await?, false),
-            };
+            let (current, begun) = open(session, connect).await?;
             let (standing, whole) = match self.stand(&current, begun, world).await {
                 Ok(stands) => stands,
                 Err(Unmade { failure, row }) => {
@@ -328,7 +339,7 @@ impl Run<'_> {
             let pairs = program.trials[observed.len()..].iter().filter_map(|trial| trial.reads_back).collect();
             let (setting, fresh) = (self.setting, &program.fresh);
             let counter = Counter::prepare(&current, setting.subjects).await?;
-            let emptied = counter.as_ref().map(|counter| counter.emptied.as_str());
+            let emptied = counter.as_ref().and_then(|counter| counter.emptied.as_deref());
             let reader = Reader { session: &current, setting, standing: &standing, whole: &whole, fresh, emptied };
             let read_backs = reader.prepare(&pairs).await?;
             let copies = trial::prepare_copies(&current, &program.trials[observed.len()..]).await?;
@@ -408,10 +419,7 @@ impl Run<'_> {
         let mut left = wanted.into_iter().peekable();
         let mut lives = LIVES;
         while left.peek().is_some() && lives > 0 {
-            let (current, begun) = match session.take() {
-                Some((current, begun)) if !current.is_closed() => (current, begun),
-                _ => (connect().await?, false),
-            };
+            let (current, begun) = open(session, connect).await?;
             let (standing, whole) = self.stand(&current, begun, &world).await.map_err(|unmade| unmade.failure)?;
             let site = Site {
                 session: &current,
@@ -423,6 +431,7 @@ impl Run<'_> {
                 target: self.ground.target,
                 stepwise: self.ground.stepwise,
                 strays: &strays,
+                known: Known::default(),
             };
             while let Some(probe) = left.next_if(|_| !current.is_closed()) {
                 self.probes.make(probe, &site).await;
@@ -475,5 +484,16 @@ impl Run<'_> {
                 self.not_run.push(NotRun { what, why: "the connection was lost".to_owned() });
             }
         }
+    }
+}
+
+/// The session and whether its transaction has begun; a new one where there is none, or it is closed.
+async fn open(
+    session: &mut Option<(Session, bool)>,
+    connect: &mut impl AsyncFnMut() -> Result<Session, Failure>,
+) -> Result<(Session, bool), Failure> {
+    match session.take() {
+        Some((current, begun)) if !current.is_closed() => Ok((current, begun)),
+        _ => Ok((connect().await?, false)),
     }
 }

@@ -26,8 +26,8 @@ const IN_FLIGHT: usize = 200;
 /// embedded engine has none.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// What goes back to the world as it was put up.
-const BACK: &str = "ROLLBACK TO SAVEPOINT attempt";
+/// What goes back to the world as it was put up, with the actor being who they are.
+const BACK: &str = "ROLLBACK TO SAVEPOINT actor";
 
 /// A statement to run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -121,12 +121,18 @@ impl<'a> Stage<'a> {
         let mut errors = 0;
         let mut intact = true;
         let steps = groups.iter().flat_map(|group| {
-            let trials = trials[group.trials.clone()].iter().map(move |trial| (Some(trial), group));
+            let trials = group.trials.clone().map(move |index| (Some(index), group));
             trials.chain(group.subject.map(move |_| (None, group)))
         });
-        let steps = steps.map(|(trial, group)| async move {
-            match trial {
-                Some(trial) => Done::Tried(Box::new(self.one(trial, &[]).await)),
+        let steps = steps.map(|(index, group)| async move {
+            match index {
+                Some(index) => {
+                    let trial = &trials[index];
+                    // Where the one before was theirs too, a savepoint has all that makes them who they are; to count
+                    // takes it away.
+                    let goes_on = index > group.trials.start && trials[index - 1].who == trial.who;
+                    Done::Tried(Box::new(self.one(trial, goes_on, &[]).await))
+                }
                 None => Done::Counted(group, self.count().await),
             }
         });
@@ -199,7 +205,7 @@ impl<'a> Stage<'a> {
         let Some(prepared) = prepared else { return observed.truncate(*first) };
         let looks = tried.iter().map(|(index, pairs)| {
             let also: Vec<_> = pairs.iter().filter_map(|pair| Some((*pair, prepared.get(pair)?))).collect();
-            async move { (*index, self.one(&trials[*index], &also).await) }
+            async move { (*index, self.one(&trials[*index], false, &also).await) }
         });
         let mut stream = futures::stream::iter(looks).buffered(if self.stepwise { 1 } else { IN_FLIGHT });
         for (expected, _) in &tried {
@@ -212,12 +218,13 @@ impl<'a> Stage<'a> {
 
     /// One trial, and what it changed in the table that it names and in those of `also`. All its messages are sent at
     /// its first poll, in order, so that trials polled together are pipelined.
-    async fn one(&self, trial: &Trial, also: &[((usize, usize), &Prepared)]) -> Observed {
+    /// `goes_on` where the trial before this one was the same person's.
+    async fn one(&self, trial: &Trial, goes_on: bool, also: &[((usize, usize), &Prepared)]) -> Observed {
         let become_sql = match trial.who {
-            Who::Persona(persona) => self.personas[persona].become_sql.clone(),
-            Who::Privileged(persona) => impersonate::claims_only(&self.personas[persona].claims),
+            _ if goes_on => BACK.to_owned(),
+            Who::Persona(persona) => becoming(&self.personas[persona].become_sql),
+            Who::Privileged(persona) => becoming(&impersonate::claims_only(&self.personas[persona].claims)),
         };
-        let become_sql = format!("{BACK}; {become_sql}");
         // Deferred constraints and triggers fire as the actor, before the outcome is read.
         let after = "SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL ROLE NONE; SET LOCAL row_security = off";
         let read_back = trial.reads_back.and_then(|pair| self.read_backs.get(&pair).map(|prepared| (pair, prepared)));
@@ -268,10 +275,7 @@ impl<'a> Stage<'a> {
                 (Ok(_), Err(error)) => Err(error),
                 (result, _) => result,
             },
-            Err(error) if error.is_connection() => Err(error),
-            Err(error) => {
-                Err(DbError { message: format!("the actor could not be impersonated: {error}"), ..unreadable() })
-            }
+            Err(error) => Err(impersonate::not_impersonated(error)),
         };
         let nothing = |result| Observed {
             result,
@@ -356,6 +360,11 @@ pub(crate) async fn prepare_copies(session: &Session, trials: &[Trial]) -> Resul
         .await
         .map_err(|error| error.into_failure("a COPY could not be prepared"))?;
     Ok(copies.into_iter().cloned().zip(prepared).collect())
+}
+
+/// What goes back to the world and makes somebody of the session.
+fn becoming(become_sql: &str) -> String {
+    format!("ROLLBACK TO SAVEPOINT attempt; {become_sql}; SAVEPOINT actor")
 }
 
 fn lost(observed: &Observed) -> bool {

@@ -3,10 +3,11 @@
 pub(crate) mod build;
 mod constants;
 pub(crate) mod insert;
-mod order;
+pub(crate) mod order;
 pub(crate) mod rows;
 pub(crate) mod values;
 pub(crate) mod variations;
+mod varied;
 
 use crate::model::access::{Contract, Standing, TableAccess};
 use crate::model::catalog::{Catalog, Table};
@@ -69,21 +70,53 @@ pub(crate) struct World {
     pub(crate) kind: WorldKind,
     /// Rows of tables outside the contract that foreign keys need: INSERT statements.
     pub(crate) support: Vec<String>,
+    /// Of all subjects; [pushed](World::push).
     pub(crate) rows: Vec<Row>,
+    /// Subject -> the places of its rows.
+    places: BTreeMap<usize, Vec<usize>>,
 }
 
 impl World {
+    /// One without rows.
+    pub(crate) fn new(kind: WorldKind) -> Self {
+        Self { kind, support: Vec::new(), rows: Vec::new(), places: BTreeMap::new() }
+    }
+
+    /// Adds a row behind all others.
+    pub(crate) fn push(&mut self, row: Row) {
+        self.places.entry(row.subject).or_default().push(self.rows.len());
+        self.rows.push(row);
+    }
+
+    /// The rows of a subject with their places among all.
+    fn placed(&self, subject: usize) -> impl DoubleEndedIterator<Item = (usize, &Row)> + Clone {
+        let places = self.places.get(&subject).map(Vec::as_slice).unwrap_or_default();
+        places.iter().filter_map(|&place| Some((place, self.rows.get(place)?)))
+    }
+
+    /// The rows of a subject.
+    pub(crate) fn of(&self, subject: usize) -> impl DoubleEndedIterator<Item = &Row> + Clone {
+        self.placed(subject).map(|(_, row)| row)
+    }
+
+    /// The rows of a subject, each with its key; `keys` are those of all rows in their order.
+    pub(crate) fn keyed<'a>(
+        &'a self,
+        subject: usize,
+        keys: &'a [String],
+    ) -> impl Iterator<Item = (&'a Row, &'a String)> + Clone {
+        self.placed(subject).filter_map(|(place, row)| Some((row, keys.get(place)?)))
+    }
+
     /// The row that `holder` has as its `number`th in `subject`.
     pub(crate) fn row(&self, subject: usize, holder: usize, number: usize) -> Option<&Row> {
-        self.rows.iter().find(|row| row.subject == subject && row.holder == Some(holder) && row.number == number)
+        self.of(subject).find(|row| row.holder == Some(holder) && row.number == number)
     }
-}
 
-impl World {
     /// The row of that key, where `keys` are those of the rows in their order.
     pub(crate) fn row_of(&self, keys: &[String], subject: usize, key: &str) -> Option<&Row> {
-        let mut rows = self.rows.iter().zip(keys);
-        rows.find(|(row, known)| row.subject == subject && *known == key).map(|(row, _)| row)
+        let mut rows = self.placed(subject);
+        rows.find(|(place, _)| keys.get(*place).is_some_and(|known| known == key)).map(|(_, row)| row)
     }
 }
 

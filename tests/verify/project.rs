@@ -43,7 +43,8 @@ impl Project {
         let project = Self { folder };
         // The grants are the schema's own.
         let defaults =
-            "ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE ALL ON TABLES FROM anon, authenticated, service_role;";
+            "ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE ALL ON TABLES FROM anon, authenticated, service_role;
+             ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE ALL ON SEQUENCES FROM anon, authenticated, service_role;";
         let service = "GRANT ALL ON ALL TABLES IN SCHEMA public TO service_role;";
         fs::write(project.path("migrations/V001__schema.sql"), format!("{defaults}\n{sql}\n{service}\n")).unwrap();
         let actors = "version = 1\n[api]\nschemas = [\"public\"]\npre_request = \"none\"\n\

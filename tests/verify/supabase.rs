@@ -4,15 +4,17 @@
 use crate::cluster::{Cluster, program};
 use crate::project::{Project, binary, count, report};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The application's schema and the development data, beside everything that Supabase brings along.
-fn hosted(regime: &str) -> Cluster {
+fn hosted(regime: &str, more: &str) -> Cluster {
     let server = Cluster::start();
     let up = binary().args(["dev", "up", "--regime", regime, "--database-url", &server.url()]).output().unwrap();
     assert!(up.status.success(), "{}", String::from_utf8_lossy(&up.stderr));
     server.sql(include_str!("supabase.sql"));
+    server.sql(more);
     // Whoever tries DDL from here on is told so.
     server.sql(
         "CREATE FUNCTION public.no_ddl() RETURNS event_trigger LANGUAGE plpgsql AS
@@ -63,13 +65,21 @@ impl Drop for Busy {
     }
 }
 
-/// One run as the migrator, while somebody is at work on the same rows.
-fn verified(regime: &str) -> Value {
-    let server = hosted(regime);
+/// One run as the migrator, while somebody is at work on the same rows; of a project that exposes GraphQL too, or not.
+fn verified(regime: &str, graphql: bool) -> Value {
+    let server = hosted(regime, "");
+    let project = Project::copy();
+    if graphql {
+        server.sql("ALTER ROLE authenticator SET pgrst.db_schemas = 'public, graphql_public'");
+        let path = project.path("policies/access.toml");
+        let contract = std::fs::read_to_string(&path).unwrap();
+        assert!(contract.contains("[\"public\"]"), "{contract}");
+        std::fs::write(path, contract.replacen("[\"public\"]", "[\"public\", \"graphql_public\"]", 1)).unwrap();
+    }
     let before = server.dump();
     let busy = Busy::start(&server);
     let url = server.url_as("migrator");
-    let (code, report) = report(&Project::copy().run(&["verify-rls", "--format", "json", "--database-url", &url]));
+    let (code, report) = report(&project.run(&["verify-rls", "--format", "json", "--database-url", &url]));
     drop(busy);
     let attempts = report["attempts"].as_array().unwrap().iter();
     let unclear: Vec<&Value> =
@@ -94,11 +104,12 @@ fn texts(report: &Value, list: &str, word: &str) -> Vec<String> {
 
 #[test]
 fn quiet_on_the_healthy() {
-    let report = verified("explicit");
+    let report = verified("explicit", false);
     // What Supabase opens by itself is named, and why it is let pass.
     let accepted = texts(&report, "accepted", "id");
-    for id in ["beyond-tables/net._http_response", "beyond-tables/supabase_functions.hooks"] {
-        assert!(accepted.iter().any(|known| known == id), "{accepted:?}");
+    for name in ["net._http_response", "supabase_functions.hooks", "realtime.subscription"] {
+        let id = format!("beyond-tables/{name}");
+        assert!(accepted.contains(&id), "{accepted:?}");
     }
     let not_tried = texts(&report, "not_tried", "what");
     assert!(not_tried.iter().any(|what| what.contains("GraphQL")), "{not_tried:?}");
@@ -106,7 +117,43 @@ fn quiet_on_the_healthy() {
 
 #[test]
 fn quiet_on_the_healthy_with_the_default_privileges_of_old() {
-    let report = verified("legacy");
+    let report = verified("legacy", true);
     let accepted = texts(&report, "accepted", "id");
     assert!(accepted.iter().any(|id| id.starts_with("default-privilege/")), "{accepted:?}");
+}
+
+/// As quiet as it is on the healthy, it is not blind there.
+#[test]
+fn a_fault_in_each_part_of_supabase_is_noticed() {
+    let server = hosted(
+        "explicit",
+        "DROP POLICY scans ON storage.objects;
+         CREATE POLICY scans ON storage.objects TO authenticated USING (bucket_id = 'scans');
+         CREATE POLICY listen ON realtime.messages FOR SELECT TO authenticated USING (true);
+         CREATE POLICY sessions ON auth.sessions FOR SELECT TO authenticated USING (true);
+         GRANT SELECT ON auth.sessions TO authenticated;
+         GRANT USAGE ON SCHEMA vault, pgmq, pgbouncer, cron TO authenticated;
+         GRANT SELECT ON vault.decrypted_secrets TO authenticated;
+         CREATE POLICY letters ON pgmq.q_letters USING (true);
+         GRANT SELECT ON pgmq.q_letters TO authenticated;
+         REVOKE EXECUTE ON FUNCTION pgmq.send(text, jsonb) FROM PUBLIC;
+         GRANT EXECUTE ON FUNCTION pgbouncer.get_auth(text) TO authenticated;
+         ALTER FUNCTION graphql_public.graphql(text, text, jsonb, jsonb) SECURITY DEFINER",
+    );
+    let url = server.url_as("migrator");
+    let (code, report) = report(&Project::copy().run(&["verify-rls", "--format", "json", "--database-url", &url]));
+    assert_eq!(code, 1, "{}", report["summary"]);
+    let named = |finding: &Value| format!("{}/{}", finding["check"], finding["object"]).replace('"', "");
+    let found: BTreeSet<String> = report["findings"].as_array().unwrap().iter().map(named).collect();
+    let expected = [
+        "storage/bucket scans",
+        "beyond-tables/realtime.messages",
+        "beyond-tables/auth.sessions",
+        "beyond-tables/vault.decrypted_secrets",
+        "beyond-tables/pgmq.q_letters",
+        "beyond-tables/function pgbouncer.get_auth",
+        "beyond-tables/function cron.schedule",
+        "beyond-tables/function graphql_public.graphql",
+    ];
+    assert_eq!(found, expected.map(str::to_owned).into(), "{}", report["findings"]);
 }

@@ -41,6 +41,9 @@ select coalesce(json_agg(json_build_object(
             and not exists (select from pg_database where datname = current_database() and datdba = r.oid)
             and r.rolname not like 'supabase\_%'
             and r.rolname not in ('postgres', 'pgbouncer', 'dashboard_user')
+            -- the stand-in's own postgres, where another superuser migrates
+            and not (r.rolname = 'migrator' and coalesce(
+                shobj_description(r.oid, 'pg_authid') = 'made by chartchek-db (stand-in for Supabase)', false))
     ) then '[]'::json else coalesce((
         select json_agg(json_build_object('schema', e.nspname, 'table', e.relname, 'commands', may.commands)
                         order by e.nspname, e.relname)

@@ -20,6 +20,27 @@ asks as (
            concat_ws(' ', pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)) as text
     from pg_policy p
 ),
+-- The policies of each relation, and those of others that read it, with the columns that they name.
+asked_of as materialized (
+    select pairs.relation, json_agg(json_build_object('text', asks.text, 'columns', named.columns) order by asks.oid) as list
+    from (
+        select asks.oid as policy, asks.polrelid as relation from asks
+      union
+        select d.objid, d.refobjid
+        from asks
+        join pg_depend d on d.classid = 'pg_policy'::regclass and d.objid = asks.oid
+        where d.refclassid = 'pg_class'::regclass
+    ) pairs
+    join asks on asks.oid = pairs.policy
+    cross join lateral (
+        select coalesce(json_agg(distinct a.attname) filter (where a.attname is not null), '[]'::json) as columns
+        from pg_depend d
+        left join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid and d.refobjsubid > 0
+        where d.classid = 'pg_policy'::regclass and d.objid = asks.oid
+          and d.refclassid = 'pg_class'::regclass and d.refobjid = pairs.relation
+    ) named
+    group by pairs.relation
+),
 -- The functions that policies call, but for the platform's, with the policies' tables.
 called as (
     select f.oid, array_agg(distinct asks.polrelid) as relations,
@@ -109,18 +130,7 @@ select coalesce(json_agg(json_build_object(
         join pg_namespace tn on tn.oid = tc.relnamespace
         where k.conrelid = c.oid and k.contype = 'f'
     ), '[]'::json),
-    'asks', coalesce((
-        select json_agg(json_build_object('text', asks.text, 'columns', named.columns) order by asks.oid)
-        from asks
-        cross join lateral (
-            select coalesce(json_agg(distinct a.attname) filter (where a.attname is not null), '[]'::json) as columns, count(*) as times
-            from pg_depend d
-            left join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid and d.refobjsubid > 0
-            where d.classid = 'pg_policy'::regclass and d.objid = asks.oid
-              and d.refclassid = 'pg_class'::regclass and d.refobjid = c.oid
-        ) named
-        where asks.polrelid = c.oid or named.times > 0
-    ), '[]'::json),
+    'asks', coalesce(asked_of.list, '[]'::json),
     'called', coalesce((
         select json_agg(called.text order by called.oid)
         from called
@@ -142,3 +152,4 @@ select coalesce(json_agg(json_build_object(
 from reached
 join pg_class c on c.oid = reached.oid
 join pg_namespace n on n.oid = c.relnamespace
+left join asked_of on asked_of.relation = c.oid

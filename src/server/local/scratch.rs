@@ -18,6 +18,9 @@ use std::path::PathBuf;
 /// More than the verification opens; the cluster takes 100 over all processes.
 const MAX_SESSIONS: usize = 32;
 
+/// The catalogues of the whole cluster that every new database writes to.
+const SHARED_CATALOGUES: &str = "pg_catalog.pg_shdepend, pg_catalog.pg_database, pg_catalog.pg_db_role_setting";
+
 /// A clone in the shared cluster.
 #[derive(Debug)]
 pub(crate) struct LocalScratch {
@@ -42,6 +45,9 @@ pub(crate) async fn scratch(
     if alone {
         // Nobody uses the server: what is left is of processes that were killed.
         template::drop_databases(&server, "datname LIKE 'scratch\\_%'", 0).await?;
+        // What databases that came and went leave in the catalogues that all share; nothing else clears it away.
+        let cleared = server.batch(&format!("VACUUM {SHARED_CATALOGUES}")).await;
+        cleared.map_err(|error| error.into_failure("the scratch cluster could not be cleared"))?;
     }
     let template = template::ensure(&cluster, &server, regime, template_key, fill).await?;
     let Installation { bin, version, .. } = cluster.installation();

@@ -7,7 +7,7 @@ use crate::model::finding::{Finding, Reach};
 
 /// One finding for each such role. Nothing is tried as them: nothing is promised to them, so a grant is enough.
 pub(super) fn uncovered(contract: &Contract, catalog: &Catalog) -> Vec<Finding> {
-    let exempt = |reached: &&Reached| !contract.exempts.iter().any(|exempt| exempt.table == reached.name());
+    let exempt = |reached: &&Reached| !contract.is_exempt(&reached.name());
     let reaching = catalog.roles.iter().filter_map(|role| {
         let reached: Vec<&Reached> = role.reaches.iter().filter(exempt).collect();
         let first = *reached.first()?;

@@ -2,9 +2,7 @@
 //! POLICY), as `src/backend/rewrite/rowsecurity.c` carries it out.
 
 use super::predicate;
-use crate::db::error::DbError;
 use crate::db::quote::literal;
-use crate::db::session::Session;
 use crate::model::access::Command;
 use crate::model::catalog::Table;
 use crate::model::explanation::{PolicySeen, RowVersion, Truth};
@@ -72,16 +70,17 @@ pub(super) struct Asked {
 }
 
 impl Stands {
-    /// Reads it as whoever the session is now.
-    ///
-    /// # Errors
-    /// The server's.
-    pub(super) async fn read(session: &Session, table: &Table) -> Result<Option<Self>, DbError> {
-        let sql = include_str!("policies.sql")
+    /// The statement that reads it, as the role that it is about.
+    pub(super) fn sql(table: &Table) -> String {
+        include_str!("policies.sql")
             .replace("$schema", &literal(&table.schema))
-            .replace("$table", &literal(&table.table));
-        let answer = session.statement(&sql).await?.keys.into_iter().next().flatten();
-        Ok(answer.and_then(|text| serde_json::from_str(&text).ok()))
+            .replace("$table", &literal(&table.table))
+    }
+
+    /// Parses what that gives; `None` where there is no such table.
+    pub(super) fn parse(answer: Vec<Option<String>>) -> Option<Self> {
+        let text = answer.into_iter().next().flatten()?;
+        serde_json::from_str(&text).ok()
     }
 
     /// To whom the command is granted, of those whose rights the role has.

@@ -18,12 +18,7 @@ impl Explainer<'_> {
     /// # Errors
     /// Why it can't be had.
     pub(super) async fn row(&self, case: &Case<'_>, key: Option<&str>, version: RowVersion) -> Result<String, String> {
-        let own = format!(
-            "ROLLBACK TO SAVEPOINT attempt; SET LOCAL row_security = off; {}",
-            impersonate::claims_only(&case.persona.claims)
-        );
-        let refused = |error: DbError| format!("it is refused to everyone, with SQLSTATE {}", error.code);
-        self.session.batch(&own).await.map_err(refused)?;
+        let mut own = format!("SET LOCAL row_security = off; {}", impersonate::claims_only(&case.persona.claims));
         let name = quote_table(&case.subject.table.name());
         let condition = key.map(|key| self.condition(case, key));
         let known = || condition.as_deref().ok_or("the statement names none");
@@ -32,11 +27,13 @@ impl Explainer<'_> {
             RowVersion::New => new_row(case, condition.as_deref())?,
             RowVersion::Proposed => {
                 // Out of its way: else it is the row that is there that is changed.
-                self.session.batch(&format!("DELETE FROM {name} WHERE {}", known()?)).await.map_err(refused)?;
+                own = format!("{own}; DELETE FROM {name} WHERE {}", known()?);
                 new_row(case, None)?
             }
         };
-        let row = self.session.statement(&sql).await.map_err(refused)?.keys.into_iter().next().flatten();
+        let refused = |error: DbError| format!("it is refused to everyone, with SQLSTATE {}", error.code);
+        // Of several new rows the last: the others are put before it as ones that may be there.
+        let row = self.asked(&own, &sql).await.map_err(refused)?.keys.into_iter().next_back().flatten();
         row.ok_or_else(|| "a trigger or rule drops it".to_owned())
     }
 

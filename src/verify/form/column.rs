@@ -7,7 +7,7 @@ use crate::model::access::{ColumnRule, Command, Ownership, Standing};
 use crate::model::attempt::Outcome;
 use crate::model::catalog::Column;
 use crate::model::failure::Failure;
-use crate::verify::world::insert::{insert as insert_row, key_expression};
+use crate::verify::world::insert::{insert as insert_row, key_expression, keys_condition};
 use crate::verify::world::rows::Values;
 use crate::verify::world::values::{unique_value, value};
 use crate::verify::world::{Row, WorldKind};
@@ -116,7 +116,11 @@ fn insert(scene: &Scene<'_>, plan: &mut Plan, column: &Column, class: &Class) ->
         Some(control),
         None,
     );
-    plan.attempts.push(about(scene, planned, column, class));
+    let written = match &scene.key_columns()[..] {
+        [key] => values.get(key).cloned().flatten(),
+        _ => None,
+    };
+    plan.attempts.push(about(scene, planned, column, class, written));
     Ok(())
 }
 
@@ -143,7 +147,7 @@ fn update(scene: &Scene<'_>, plan: &mut Plan, column: &Column, class: &Class) {
         })),
         None,
     );
-    plan.attempts.push(about(scene, planned, column, class));
+    plan.attempts.push(about(scene, planned, column, class, None));
 }
 
 /// One's own row proposed again with the value.
@@ -157,7 +161,7 @@ fn conflict(scene: &Scene<'_>, plan: &mut Plan, column: &Column, class: &Class) 
     if !both.iter().all(|command| scene.promised(standing, *command)) {
         return Ok(());
     }
-    let Some(without) = upsert::proposed(scene, standing, row)? else { return Ok(()) };
+    let Some((_, without)) = upsert::proposed(scene, standing, row)? else { return Ok(()) };
     let mut values = without.clone();
     values.insert(column.name.clone(), class.value.clone());
     let columns: Vec<String> = values.keys().cloned().collect();
@@ -186,7 +190,7 @@ fn conflict(scene: &Scene<'_>, plan: &mut Plan, column: &Column, class: &Class) 
         })),
         None,
     );
-    plan.attempts.push(about(scene, planned, column, class));
+    plan.attempts.push(about(scene, planned, column, class, None));
     Ok(())
 }
 
@@ -229,8 +233,9 @@ fn promise(class: &Class) -> Promise {
     if class.allowed { Promise::Yes } else { Promise::No }
 }
 
-/// With the query that tells whether the value is stored.
-fn about(scene: &Scene<'_>, planned: Planned, column: &Column, class: &Class) -> Planned {
+/// With the query that tells whether the value is stored; `written` is the key of the row that is inserted, where the
+/// statement names it.
+fn about(scene: &Scene<'_>, planned: Planned, column: &Column, class: &Class, written: Option<String>) -> Planned {
     let name = readable_identifier(&column.name);
     let condition = match &class.value {
         None => format!("r.{name} IS NULL"),
@@ -238,6 +243,16 @@ fn about(scene: &Scene<'_>, planned: Planned, column: &Column, class: &Class) ->
         Some(value) => format!("r.{name}::text = {}::{}::text", literal(value).trim_start(), column.type_name),
     };
     let key = key_expression(scene.table(), "r.");
-    let holders = format!("SELECT {key} FROM {} r WHERE {condition}", scene.name());
+    // In a table too large to be read whole, only the row that it is about.
+    let only = match &planned.aim {
+        _ if scene.whole => None,
+        Aim::Rows(keys) => Some(keys.clone()),
+        _ => written.map(|key| vec![key]),
+    };
+    let only = only.map_or_else(String::new, |keys| {
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        format!(" AND {}", keys_condition(scene.table(), "r.", &keys))
+    });
+    let holders = format!("SELECT {key} FROM {} r WHERE {condition}{only}", scene.name());
     Planned { given: Some(Given { column: column.name.clone(), holders }), ..planned }
 }

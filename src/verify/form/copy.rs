@@ -4,6 +4,7 @@ use super::{Aim, Control, Plan, Route, Scene, need};
 use crate::model::access::Command;
 use crate::model::catalog::Column;
 use crate::model::failure::Failure;
+use crate::model::report::NotRun;
 use crate::verify::form::Planned;
 
 pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
@@ -37,4 +38,14 @@ fn copied_key<'a>(scene: &Scene<'a>) -> Option<&'a Column> {
 
 fn readable(column: &Column) -> String {
     crate::db::quote::readable_identifier(&column.name)
+}
+
+/// What is decided without a statement, and why.
+pub(crate) fn not_tried() -> NotRun {
+    NotRun {
+        what: "COPY … FROM STDIN".to_owned(),
+        why: "on a table with RLS the server refuses it to everyone whom RLS binds (0A000), and the refusal ends the \
+              client's connection; who may INSERT at all is told by that command's attempts"
+            .to_owned(),
+    }
 }

@@ -4,6 +4,7 @@ use super::{Aim, Need, Plan, Promise, Scene, Who, need};
 use crate::db::sqlstate;
 use crate::model::access::{Command, OwnerPath, Ownership, Standing};
 use crate::model::attempt::Outcome;
+use crate::model::catalog::Column;
 use crate::model::failure::Failure;
 use crate::verify::world::WorldKind;
 use crate::verify::world::insert::insert;
@@ -49,8 +50,7 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
 pub(super) fn has_parents(scene: &Scene<'_>) -> bool {
     let must = |name: &String| scene.table().column(name).is_some_and(|column| column.not_null);
     scene.table().foreign_keys.iter().filter(|key| key.columns.iter().all(must)).all(|key| {
-        let parent = scene.maker.subjects.iter().position(|subject| subject.access.table == key.target());
-        parent.is_none_or(|parent| {
+        scene.maker.places.get(&key.target()).is_none_or(|&parent| {
             scene.maker.paths(parent).is_empty() || scene.world.row(parent, scene.persona, 1).is_some()
         })
     })
@@ -67,9 +67,11 @@ pub(crate) fn hold(scene: &Scene<'_>, holder: impl Fn(usize) -> Option<usize>) -
         holds.collect::<Option<Vec<_>>>().map(|holds| holds.into_iter().flatten().collect::<Values>())
     };
     let repeats = |hold: &Values| {
-        let rows = scene.world.rows.iter().filter(|row| row.subject == scene.subject);
         paths.len() > 1
-            && rows.into_iter().any(|row| hold.iter().all(|(name, value)| row.values.get(name) == Some(value)))
+            && scene
+                .world
+                .of(scene.subject)
+                .any(|row| hold.iter().all(|(name, value)| row.values.get(name) == Some(value)))
     };
     let first = on(0)?;
     if !repeats(&first) {
@@ -113,11 +115,24 @@ fn labelled(scene: &Scene<'_>, plan: &mut Plan, other: usize, foreign: &Values) 
             let form = format!("plain-{}-{word}", column.name);
             let mut values = row.clone();
             values.insert(column.name.clone(), Some(value));
-            let promise = scene.promise(Standing::Other, &[Command::Insert]);
-            push(scene, plan, Standing::Other, &form, &values, promise, control_of(scene, other), None);
+            offer(scene, plan, &form, &values);
         }
     }
+    let may = |column: &Column| !foreign.contains_key(&column.name) && row.contains_key(&column.name);
+    for (index, varied) in scene.telling_rows(may).into_iter().enumerate() {
+        let mut values = row.clone();
+        values.extend(varied);
+        offer(scene, plan, &format!("plain-varied-{}", index + 1), &values);
+    }
     Ok(())
+}
+
+/// Another's row with values that a constraint may refuse to everyone, and sound policies to the other account too, such
+/// as a reference to a row that it does not see: a role that bypasses RLS shows that it can be made.
+fn offer(scene: &Scene<'_>, plan: &mut Plan, form: &str, values: &Values) {
+    let promise = scene.promise(Standing::Other, &[Command::Insert]);
+    let impossible = Some(sqlstate::CHECK_VIOLATION);
+    push(scene, plan, Standing::Other, form, values, promise, Who::Privileged(scene.persona), impossible);
 }
 
 /// The account itself shows that its row can be inserted, if it is promised that.

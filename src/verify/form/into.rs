@@ -1,8 +1,9 @@
-//! INSERT from a query and of several rows at once: another's row copied or moved under one's own name, and another's
-//! row beside one's own.
+//! INSERT from a query and of several rows at once: a row of one's own for another's that is seen, or deleted for it; and
+//! another's row beside one's own.
 
 use super::insert::{has_parents, hold};
-use super::{Aim, Plan, Planned, Scene, Who, need};
+use super::{Aim, Plan, Planned, Promise, Scene, Tells, Who, need};
+use crate::db::sqlstate;
 use crate::model::access::{Command, Ownership, Standing};
 use crate::model::attempt::Outcome;
 use crate::model::failure::Failure;
@@ -39,35 +40,36 @@ fn name_of_own(scene: &Scene<'_>, standing: Standing, row: &Row) -> Option<(Stan
     (!taken).then_some((standing, theirs))
 }
 
-/// A row made from an existing one: it goes in only if that one is seen, and, moved, deleted.
+/// A row made for an existing one: it goes in only if that one is seen, and, moved, deleted.
 fn from_row(scene: &Scene<'_>, plan: &mut Plan, standing: Standing, (row, key): (&Row, &str)) -> Result<(), Failure> {
     let Some(condition) = scene.where_key((row, key)) else { return Ok(()) };
     let Some((becomes, hold)) = name_of_own(scene, standing, row) else { return Ok(()) };
     let values = scene.maker.fresh(scene.subject, Some(scene.persona), hold.clone(), "copied", scene.world)?;
     let values = scene.client_values(values, &hold);
-    let plain = scene.plain_column().map(|(column, _)| column.name.clone()).filter(|name| values.contains_key(name));
-    let (columns, selected) = set_columns(scene.table(), |name| {
-        let value = values.get(name)?;
-        let copied = plain.as_deref() == Some(name);
-        Some(if copied { crate::db::quote::readable_identifier(name) } else { sql_value(value.as_deref()) })
-    });
+    // Fresh values: what another row holds, an index may keep from being held twice.
+    let literal = |name: &str| values.get(name).map(|value| sql_value(value.as_deref()));
+    let (columns, selected) = set_columns(scene.table(), literal);
     if selected.is_empty() {
         return Ok(());
     }
     let (name, selected) = (scene.name(), selected.join(", "));
-    let mut read = scene.key_columns();
-    if !read.is_empty() {
-        read.extend(plain.clone());
-    }
-    let needs = vec![need(Command::Insert, &values.keys().cloned().collect::<Vec<_>>()), need(Command::Select, &read)];
+    let needs = vec![
+        need(Command::Insert, &values.keys().cloned().collect::<Vec<_>>()),
+        need(Command::Select, &scene.key_columns()),
+    ];
     let goes_in = scene.promised(becomes, Command::Insert);
     let mut add = |form: &str, asks: &[Command], sql: String, aim: Aim| {
         let mut drafted = scene.on_rows(standing, asks, form, sql, aim, needs.clone());
         let from = &asks[..asks.len() - 1];
-        drafted.promise = if goes_in { scene.promise(standing, from) } else { super::Promise::No };
+        drafted.promise = if goes_in { scene.promise(standing, from) } else { Promise::No };
         drafted.needs.extend(asks.contains(&Command::Delete).then(|| need(Command::Delete, &[])));
         drafted.control = Some(Who::Privileged(scene.persona).into());
-        plan.attempts.push(Planned { tells: super::Tells::Changes, ..drafted });
+        plan.attempts.push(Planned {
+            tells: Tells::Changes,
+            // A table with rules takes no DELETE inside a query.
+            impossible: vec![sqlstate::FEATURE_NOT_SUPPORTED],
+            ..drafted
+        });
     };
     add(
         "insert-select",
@@ -75,13 +77,13 @@ fn from_row(scene: &Scene<'_>, plan: &mut Plan, standing: Standing, (row, key): 
         format!("INSERT INTO {name}{columns} SELECT {selected} FROM {name} WHERE {condition}"),
         Aim::New,
     );
-    let answered = plain.map_or_else(|| "NULL".to_owned(), |name| crate::db::quote::readable_identifier(&name));
     add(
         "move",
         &[Command::Delete, Command::Select, Command::Insert],
         format!(
-            "WITH chartchek_moved AS (DELETE FROM {name} WHERE {condition} RETURNING {answered}) \
-             INSERT INTO {name}{columns} SELECT {selected} FROM chartchek_moved"
+            "WITH chartchek_moved AS (DELETE FROM {name} WHERE {condition} RETURNING {}) \
+             INSERT INTO {name}{columns} SELECT {selected} FROM chartchek_moved",
+            scene.key()
         ),
         Aim::Rows(vec![key.to_owned()]),
     );
@@ -114,7 +116,7 @@ fn together(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
         scene.table().columns.iter().map(|column| column.name.clone()).filter(|name| given(name)).collect();
     plan.attempts.push(Planned {
         needs: vec![need(Command::Insert, &set)],
-        promise: if both { super::Promise::Yes } else { super::Promise::No },
+        promise: if both { Promise::Yes } else { Promise::No },
         denial: scene.denial(&[Command::Insert], Outcome::RefusedPolicy),
         ..scene.draft(Standing::Other, Command::Insert, "together", sql)
     });

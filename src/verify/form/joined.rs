@@ -7,9 +7,11 @@ use crate::model::failure::Failure;
 
 pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
     let (name, key) = (scene.name(), scene.key());
-    let joined = format!("(SELECT {key} AS chartchek_key FROM {name}) AS chartchek_source");
     for (standing, rows) in scene.standings() {
         let Some(condition) = scene.where_key(rows[0]) else { continue };
+        // Of a large table the one row: else all of it is read.
+        let only = if scene.whole { String::new() } else { format!(" WHERE {condition}") };
+        let joined = format!("(SELECT {key} AS chartchek_key FROM {name}{only}) AS chartchek_source");
         let condition = format!("WHERE {key} = chartchek_source.chartchek_key AND {condition}");
         let mut add = |command: Command, form: &str, sql: String, columns: &[String]| {
             let needs = vec![need(command, columns), need(Command::Select, &scene.key_columns())];

@@ -9,8 +9,10 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
     let list = format!("SELECT {} FROM {}", scene.key(), scene.name());
     let asks = [Command::Update, Command::Select];
     for (standing, rows) in scene.standings() {
-        let Some((condition, aim)) = scene.reach(&rows) else { continue };
         let Some(one) = scene.where_key(rows[0]).map(|condition| format!(" WHERE {condition}")) else { continue };
+        let first = Aim::Rows(vec![rows[0].1.to_owned()]);
+        let all = if scene.would_disturb(&asks) { None } else { scene.reach(&rows) };
+        let (condition, aim) = all.unwrap_or((one.clone(), first.clone()));
         let mut add = |form: &str, condition: &str, strength: &str, aim: Aim| {
             let needs = vec![
                 need(Command::Select, &scene.key_columns()),
@@ -23,7 +25,6 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
             let control = drafted.control.clone().map(|control| Control::bounded(control.who, Some(on_one_row)));
             plan.attempts.push(Planned { tells: Tells::Answer, control, ..drafted });
         };
-        let first = Aim::Rows(vec![rows[0].1.to_owned()]);
         add("for-update", &condition, "FOR UPDATE", aim);
         add("for-no-key-update", &one, "FOR NO KEY UPDATE", first.clone());
         add("for-share", &one, "FOR SHARE", first);

@@ -39,13 +39,13 @@ fn merge(scene: &Scene<'_>, condition: &str, clauses: &str) -> String {
 
 /// On a table with rules the server takes no MERGE from anyone.
 fn push(plan: &mut Plan, planned: Planned) {
-    plan.attempts.push(Planned { impossible: Some(sqlstate::FEATURE_NOT_SUPPORTED), ..planned });
+    plan.attempts.push(Planned { impossible: vec![sqlstate::FEATURE_NOT_SUPPORTED], ..planned });
 }
 
 /// Adds it, and with RETURNING where the server has that.
 fn push_both(scene: &Scene<'_>, plan: &mut Plan, planned: Planned) {
     if scene.version() >= RETURNS_SINCE {
-        scene.push_both(plan, Planned { impossible: Some(sqlstate::FEATURE_NOT_SUPPORTED), ..planned });
+        scene.push_both(plan, Planned { impossible: vec![sqlstate::FEATURE_NOT_SUPPORTED], ..planned });
     } else {
         push(plan, planned);
     }
@@ -82,7 +82,7 @@ fn taken_key(
         return Ok(());
     }
     let Some(condition) = scene.where_key((row, key)) else { return Ok(()) };
-    let Some(values) = upsert::proposed(scene, standing, row)? else { return Ok(()) };
+    let Some((_, values)) = upsert::proposed(scene, standing, row)? else { return Ok(()) };
     let insert = format!("INSERT{}", row_clause(scene.table(), &values));
     let sql = merge(scene, &condition, &format!("WHEN MATCHED THEN {set} WHEN NOT MATCHED THEN {insert}"));
     let needs = vec![
@@ -145,7 +145,8 @@ fn unmatched_by_source(
     action: &str,
     columns: &[String],
 ) {
-    if scene.version() < RETURNS_SINCE {
+    // Who may change every row shows nothing by it that a row by its key does not.
+    if scene.version() < RETURNS_SINCE || scene.would_disturb(&[command]) {
         return;
     }
     if !scene.whole {

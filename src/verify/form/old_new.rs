@@ -1,7 +1,6 @@
 //! RETURNING of a row as it was and as it is (PostgreSQL 18): shows only what SELECT is promised.
 
-use super::upsert::{self, Upsert};
-use super::{Aim, Plan, Planned, Scene, Who, need};
+use super::{Aim, Plan, Scene, need, upsert};
 use crate::model::access::Command;
 use crate::model::failure::Failure;
 use crate::verify::world::insert::key_expression;
@@ -31,14 +30,10 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
         let Some((column, constant)) = &plain else { continue };
         let set = Scene::assignment(&column.name, Some(constant));
         add(Command::Update, format!("UPDATE {} SET {set}", scene.name()), std::slice::from_ref(&column.name));
-        if let Some(Upsert { insert, conflict, mut needs, .. }) = upsert::by_key(scene, standing, rows[0])? {
-            needs.push(need(Command::Select, &[]));
-            let sql = format!("{insert} {conflict} DO UPDATE SET {set} {returning}");
-            let asks = [Command::Insert, Command::Update, Command::Select];
-            let aim = Aim::Rows(vec![rows[0].1.to_owned()]);
-            let drafted = scene.on_rows(standing, &asks, "on-conflict-old-new", sql, aim, needs);
-            // Who owns the row proposes another one than the actor does.
-            plan.attempts.push(Planned { control: Some(Who::Privileged(scene.persona).into()), ..drafted });
+        if let Some(mut upsert) = upsert::by_key(scene, standing, rows[0])? {
+            upsert.needs.push(need(Command::Select, &[]));
+            let sql = format!("{} {} DO UPDATE SET {set} {returning}", upsert.insert, upsert.conflict);
+            plan.attempts.push(upsert::changing(scene, standing, "on-conflict-old-new", sql, rows[0].1, &upsert));
         }
     }
     Ok(())

@@ -4,11 +4,14 @@ use super::{Aim, Control, Need, Plan, Promise, Scene, Who, need};
 use crate::db::sqlstate;
 use crate::model::access::{Command, OwnerPath, Ownership, Standing};
 use crate::model::attempt::Outcome;
-use crate::model::catalog::ForeignKey;
+use crate::model::catalog::{Column, ForeignKey};
 use crate::model::failure::Failure;
 use crate::model::report::NotRun;
 use crate::verify::world::rows::Values;
 use crate::verify::world::{Row, WorldKind, variations};
+
+/// Why a statement is not run on a target's large table.
+pub const UNBOUNDED: &str = "a write without WHERE, and the table has more rows than may be locked";
 
 pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
     for (standing, rows) in scene.standings() {
@@ -65,7 +68,7 @@ fn moves(scene: &Scene<'_>, plan: &mut Plan, rows: &[(&Row, &str)]) {
             if !matches!(scene.ownership(), Ownership::Any(_)) {
                 let bare = format!("{verb}-bare{suffix}");
                 assign(scene, plan, Standing::Own, &bare, &hold, None, rows, privileged, None);
-                labelled(scene, plan, &bare, &hold, rows);
+                labelled(scene, plan, Standing::Own, &bare, &hold, rows);
             }
         }
         let refused = scene.table().column(path.column()).is_some_and(|column| column.not_null);
@@ -90,27 +93,33 @@ fn moves(scene: &Scene<'_>, plan: &mut Plan, rows: &[(&Row, &str)]) {
     }
 }
 
-/// One's own rows given away together with a value that a policy names: the check may let go what has it.
-fn labelled(scene: &Scene<'_>, plan: &mut Plan, bare: &str, hold: &Values, rows: &[(&Row, &str)]) {
+/// Rows given away, or taken, together with a value that a policy names, or several: the check may let through what has
+/// them.
+fn labelled(scene: &Scene<'_>, plan: &mut Plan, standing: Standing, bare: &str, hold: &Values, rows: &[(&Row, &str)]) {
     if scene.world.kind != WorldKind::Different || !scene.whole {
         return;
     }
     let rules = &scene.maker.subjects[scene.subject].access.columns;
-    let named = scene.table().columns.iter().filter(|column| {
+    let may = |column: &Column| {
         variations::is_named(scene.table(), column)
             && !column.generated
             && !column.identity_always
             && !hold.contains_key(&column.name)
             && !rules.contains_key(&column.name)
             && !scene.paths().iter().any(|path| path.column() == column.name)
-    });
-    for column in named {
+    };
+    let mut with = |form: String, more: Values| {
+        let set: Values = hold.clone().into_iter().chain(more).collect();
+        let impossible = Some(sqlstate::CHECK_VIOLATION);
+        assign(scene, plan, standing, &form, &set, None, rows, Who::Privileged(scene.persona), impossible);
+    };
+    for column in scene.table().columns.iter().filter(|column| may(column)) {
         for (word, value) in scene.telling_values(column) {
-            let mut set = hold.clone();
-            set.insert(column.name.clone(), Some(value));
-            let form = format!("{bare}-{}-{word}", column.name);
-            assign(scene, plan, Standing::Own, &form, &set, None, rows, Who::Privileged(scene.persona), None);
+            with(format!("{bare}-{}-{word}", column.name), Values::from([(column.name.clone(), Some(value))]));
         }
+    }
+    for (index, varied) in scene.telling_rows(may).into_iter().enumerate() {
+        with(format!("{bare}-varied-{}", index + 1), varied);
     }
 }
 
@@ -125,6 +134,7 @@ fn captures(scene: &Scene<'_>, plan: &mut Plan, standing: Standing, rows: &[(&Ro
         // Of several rows only the first could be taken, and its key can't be named without being read.
         if !scene.one_each() {
             assign(scene, plan, standing, &bare, &hold, None, rows, privileged, scene.taken());
+            labelled(scene, plan, standing, &bare, &hold, rows);
         }
     }
 }
@@ -173,7 +183,8 @@ fn statement(
     let mut sql = format!("UPDATE {} SET {set}", scene.name());
     let on_one_row =
         scene.where_key(rows[0]).map(|condition| format!("UPDATE {} SET {set} WHERE {condition}", scene.name()));
-    let control = Some(Control::bounded(control, on_one_row));
+    // On one row for its owner too: among all of them may be one whose parent is hidden from its owner.
+    let control = Some(Control { who: control, sql: on_one_row });
     let aim = match target {
         Some((row, key)) => {
             let Some(condition) = scene.where_key((row, key)) else { return };
@@ -211,6 +222,6 @@ pub(super) fn not_run(scene: &Scene<'_>, standing: Standing, command: &str, form
             scene.persona().name,
             scene.world.kind.suffix()
         ),
-        why: "a write without WHERE, and the table has more rows than may be locked".to_owned(),
+        why: UNBOUNDED.to_owned(),
     }
 }

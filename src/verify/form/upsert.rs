@@ -1,8 +1,9 @@
 //! INSERT … ON CONFLICT: DO UPDATE and DO NOTHING, with one's own row proposed under the key of every standing's row,
 //! and with what each other unique index holds of it.
 
-use super::{Aim, Need, Plan, Planned, Promise, Scene, Who, insert::hold, need};
+use super::{Aim, Need, Plan, Planned, Promise, Scene, insert::hold, need};
 use crate::db::quote::readable_identifier;
+use crate::db::sqlstate;
 use crate::model::access::{Command, Ownership, Standing};
 use crate::model::attempt::Outcome;
 use crate::model::failure::Failure;
@@ -10,16 +11,32 @@ use crate::verify::world::Row;
 use crate::verify::world::insert::insert as insert_row;
 use crate::verify::world::rows::Values;
 
-const BOTH: [Command; 2] = [Command::Insert, Command::Update];
+/// The row that is met must be seen to be changed, and the proposed one, too, since the index is looked into.
+const ASKS: [Command; 3] = [Command::Insert, Command::Update, Command::Select];
+
+/// With rules on the table, and by a constraint that is deferrable, the server does not take it from anyone.
+const REFUSED: [&str; 2] = [sqlstate::FEATURE_NOT_SUPPORTED, sqlstate::NOT_IN_PREREQUISITE_STATE];
 
 /// A proposed row, and what it meets.
 pub(super) struct Upsert {
     pub(super) insert: String,
+    /// How the proposed row stands to the actor.
+    becomes: Standing,
     /// `ON CONFLICT (…)`.
     pub(super) conflict: String,
     /// What DO UPDATE of the plain column needs.
     pub(super) needs: Vec<Need>,
     values: Values,
+}
+
+impl Upsert {
+    /// Whether the row that is met, of that standing, may be changed by it.
+    fn promise(&self, scene: &Scene<'_>, standing: Standing) -> Promise {
+        match scene.promise(self.becomes, &[Command::Insert, Command::Select]) {
+            Promise::Yes => scene.promise(standing, &[Command::Update, Command::Select]),
+            promise => promise,
+        }
+    }
 }
 
 pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
@@ -29,8 +46,7 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
         let (row, key) = rows[0];
         let Some(upsert) = by_key(scene, standing, (row, key))? else { continue };
         let sql = format!("{} {} DO UPDATE SET {set}", upsert.insert, upsert.conflict);
-        let drafted = scene.draft(standing, Command::Insert, "on-conflict-update", sql);
-        scene.push_both(plan, Planned { needs: upsert.needs.clone(), ..changing(scene, drafted, key) });
+        scene.push_both(plan, changing(scene, standing, "on-conflict-update", sql, key, &upsert));
         if scene.one_each() {
             continue;
         }
@@ -40,13 +56,22 @@ pub(super) fn plan(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Failure> {
 }
 
 /// An upsert that changes the row with that key.
-fn changing(scene: &Scene<'_>, drafted: Planned, key: &str) -> Planned {
+pub(super) fn changing(
+    scene: &Scene<'_>,
+    standing: Standing,
+    form: &str,
+    sql: String,
+    key: &str,
+    upsert: &Upsert,
+) -> Planned {
     Planned {
-        asks: BOTH.to_vec(),
+        asks: ASKS.to_vec(),
+        needs: upsert.needs.clone(),
         aim: Aim::Rows(vec![key.to_owned()]),
-        promise: scene.promise(drafted.standing, &BOTH),
-        denial: scene.denial(&BOTH, Outcome::RefusedPolicy),
-        ..drafted
+        promise: upsert.promise(scene, standing),
+        denial: scene.denial(&ASKS, Outcome::RefusedPolicy),
+        impossible: REFUSED.to_vec(),
+        ..scene.draft(standing, Command::Insert, form, sql)
     }
 }
 
@@ -57,15 +82,16 @@ pub(super) fn by_key(scene: &Scene<'_>, standing: Standing, (row, _): (&Row, &st
     if keys.is_empty() || (scene.one_each() && standing != Standing::Own) {
         return Ok(None);
     }
-    Ok(proposed(scene, standing, row)?.and_then(|values| upsert(scene, &keys, values)))
+    Ok(proposed(scene, standing, row)?.and_then(|proposed| upsert(scene, &keys, proposed)))
 }
 
-fn upsert(scene: &Scene<'_>, unique: &[String], values: Values) -> Option<Upsert> {
+fn upsert(scene: &Scene<'_>, unique: &[String], (becomes, values): (Standing, Values)) -> Option<Upsert> {
     let (column, _) = scene.plain_column()?;
     let conflict: Vec<String> = unique.iter().map(|column| readable_identifier(column)).collect();
     let columns: Vec<String> = values.keys().cloned().collect();
     Some(Upsert {
         insert: insert_row(scene.table(), &values),
+        becomes,
         conflict: format!("ON CONFLICT ({})", conflict.join(", ")),
         needs: vec![
             need(Command::Insert, &columns),
@@ -94,19 +120,18 @@ pub(super) fn other_indexes(scene: &Scene<'_>, plan: &mut Plan) -> Result<(), Fa
                 .find(|(row, _)| unique.iter().all(|name| row.values.get(name).is_some_and(Option::is_some)));
             let Some((row, key)) = met else { continue };
             let form = format!("on-conflict-{}", unique.join("-"));
-            let values = proposed_under(scene, row, unique, &form)?;
-            let Some(Upsert { insert, conflict, needs, .. }) = values.and_then(|v| upsert(scene, unique, v)) else {
-                continue;
-            };
-            let (sql, form_of) = (format!("{insert} {conflict}"), |what: &str| format!("{form}-{what}"));
+            let proposed = proposed_under(scene, standing, row, unique, &form)?;
+            let Some(upsert) = proposed.and_then(|proposed| upsert(scene, unique, proposed)) else { continue };
+            let (sql, form_of) =
+                (format!("{} {}", upsert.insert, upsert.conflict), |what: &str| format!("{form}-{what}"));
             let changes = format!("{sql} DO UPDATE SET {set}");
-            let drafted = scene.draft(standing, Command::Insert, &form_of("update"), changes);
-            plan.attempts.push(Planned { needs: needs.clone(), ..changing(scene, drafted, key) });
-            let needs = needs.into_iter().filter(|need| need.command != Command::Update).collect();
+            scene.push_both(plan, changing(scene, standing, &form_of("update"), changes, key, &upsert));
+            let needs = upsert.needs.into_iter().filter(|need| need.command != Command::Update).collect();
             plan.attempts.push(Planned {
                 needs,
                 aim: Aim::Untouched(vec![(*key).to_owned()]),
-                denial: scene.denial(&[Command::Insert], Outcome::Hidden),
+                denial: scene.denial(&[Command::Insert, Command::Select], Outcome::Hidden),
+                impossible: REFUSED.to_vec(),
                 ..scene.draft(standing, Command::Insert, &form_of("nothing"), format!("{sql} DO NOTHING"))
             });
         }
@@ -134,34 +159,44 @@ fn nothing(scene: &Scene<'_>, plan: &mut Plan, standing: Standing, key: &str, up
     } else {
         (upsert.insert.clone(), Aim::Untouched(vec![key.to_owned()]))
     };
-    let promise = if inserts { scene.promise(standing, &[Command::Insert]) } else { Promise::No };
+    let promise = if inserts { scene.promise(standing, &[Command::Insert, Command::Select]) } else { Promise::No };
     let otherwise = if inserts { Outcome::RefusedPolicy } else { Outcome::Hidden };
-    scene.add(
-        plan,
-        standing,
-        Command::Insert,
-        "on-conflict-nothing",
-        format!("{insert} {} DO NOTHING", upsert.conflict),
+    let sql = format!("{insert} {} DO NOTHING", upsert.conflict);
+    let planned = Planned {
         needs,
         aim,
         promise,
-        scene.denial(&[Command::Insert], otherwise),
-        Some(Who::Privileged(scene.persona).into()),
-        None,
-    );
+        denial: scene.denial(&[Command::Insert, Command::Select], otherwise),
+        impossible: REFUSED.to_vec(),
+        ..scene.draft(standing, Command::Insert, "on-conflict-nothing", sql)
+    };
+    scene.push_both(plan, planned);
     Ok(())
 }
 
-/// The proposed row: one's own, under the key of `row`; for who owns nothing, `row`'s own values.
-pub(super) fn proposed(scene: &Scene<'_>, standing: Standing, row: &Row) -> Result<Option<Values>, Failure> {
-    proposed_under(scene, row, &scene.key_columns(), &format!("on-conflict {standing}"))
+/// The proposed row, and how it stands to the actor: one's own, under the key of `row`; for who owns nothing, and where
+/// the key says whose a row is, as `row` itself.
+pub(super) fn proposed(
+    scene: &Scene<'_>,
+    standing: Standing,
+    row: &Row,
+) -> Result<Option<(Standing, Values)>, Failure> {
+    proposed_under(scene, standing, row, &scene.key_columns(), &format!("on-conflict {standing}"))
 }
 
 /// As [`proposed`], with `row`'s values in the columns of one unique index. `None` where one of them is NULL, which
 /// meets nothing.
-fn proposed_under(scene: &Scene<'_>, row: &Row, unique: &[String], name: &str) -> Result<Option<Values>, Failure> {
+fn proposed_under(
+    scene: &Scene<'_>,
+    standing: Standing,
+    row: &Row,
+    unique: &[String],
+    name: &str,
+) -> Result<Option<(Standing, Values)>, Failure> {
     let owned = matches!(scene.ownership(), Ownership::All(_) | Ownership::Any(_));
     let own = if owned && scene.persona().uid.is_some() { hold(scene, |_| Some(scene.persona)) } else { None };
+    let by_key = scene.paths().iter().any(|path| unique.iter().any(|column| column == path.column()));
+    let becomes = if own.is_some() && !by_key { Standing::Own } else { standing };
     let hold = match own {
         Some(own) => own,
         // Nothing of one's own to hang it on: a row that hangs where the row itself hangs.
@@ -180,5 +215,5 @@ fn proposed_under(scene: &Scene<'_>, row: &Row, unique: &[String], name: &str) -
     }
     let mut kept = hold;
     kept.extend(unique.iter().map(|column| (column.clone(), None)));
-    Ok(Some(scene.client_values(values, &kept)))
+    Ok(Some((becomes, scene.client_values(values, &kept))))
 }

@@ -87,7 +87,7 @@ impl Bench {
             promise: if promised { Promise::Yes } else { Promise::No },
             denial: Outcome::Hidden,
             control: None,
-            impossible: None,
+            impossible: Vec::new(),
             no_row: None,
             given: None,
         };
@@ -215,4 +215,67 @@ fn a_count_is_compared_both_ways() {
     assert_eq!(bench.judge(&saw(&["3"]), None).1, Verdict::Leak);
     assert_eq!(bench.judge(&saw(&["1"]), None).1, Verdict::OverDenial);
     assert_eq!(bench.judge(&saw(&["many"]), None).1, Verdict::Inconclusive);
+}
+
+/// A form in which the server raises an error where no row is there for it.
+#[test]
+fn a_code_that_says_no_row_was_there_reads_as_such() {
+    let mut bench = Bench::new(Command::Insert, Standing::Other, rows(&["theirs"]));
+    bench.planned.no_row = Some("23505");
+    let works = wrote(&[("theirs", Standing::Other)]);
+    assert_eq!(bench.judge(&failed("23505"), Some(&works)), (Outcome::Hidden, Verdict::Held));
+    assert_eq!(bench.judge(&failed("23505"), Some(&failed("23505"))).1, Verdict::Inconclusive);
+    assert_eq!(bench.judge(&failed("23503"), Some(&works)).1, Verdict::Inconclusive);
+    let mut own = Bench::new(Command::Insert, Standing::Own, rows(&["mine"]));
+    own.planned.no_row = Some("23505");
+    assert_eq!(own.judge(&failed("23505"), None), (Outcome::Hidden, Verdict::OverDenial));
+}
+
+#[test]
+fn what_the_server_refuses_to_everyone_is_no_over_denial() {
+    let mut bench = Bench::new(Command::Update, Standing::Own, rows(&["mine"]));
+    bench.planned.impossible = vec!["0A000", "55000"];
+    assert_eq!(bench.judge(&failed("0A000"), Some(&failed("0A000"))), (Outcome::Error, Verdict::Held));
+    assert_eq!(bench.judge(&failed("0A000"), Some(&failed("55000"))).1, Verdict::Inconclusive);
+    assert_eq!(bench.judge(&failed("0A000"), Some(&wrote(&[("mine", Standing::Own)]))).1, Verdict::Inconclusive);
+}
+
+/// A statement that reads and writes needs both promised; of one that inserts or changes, each row needs what was done
+/// to it.
+#[test]
+fn each_row_needs_what_was_done_to_it() {
+    let mut bench = Bench::new(Command::Update, Standing::Own, rows(&["mine"]));
+    bench.subject.access.promises.get_mut("user").unwrap().insert(Standing::Other, vec![Command::Update]);
+    let both = wrote(&[("mine", Standing::Own), ("theirs", Standing::Other)]);
+    assert_eq!(bench.judge(&both, None).1, Verdict::Held);
+    bench.planned.asks = vec![Command::Update, Command::Select];
+    assert_eq!(bench.judge(&both, None).1, Verdict::Leak);
+    // Rows that are locked are answered, and need both too.
+    bench.planned.tells = Tells::Answer;
+    assert_eq!(bench.judge(&saw(&["mine"]), None).1, Verdict::Held);
+    assert_eq!(bench.judge(&saw(&["mine", "theirs"]), None).1, Verdict::Leak);
+
+    let mut upsert = Bench::new(Command::Insert, Standing::Own, rows(&["mine"]));
+    upsert.subject.access.promises.get_mut("user").unwrap().insert(Standing::Other, vec![Command::Update]);
+    upsert.planned.asks = vec![Command::Insert, Command::Update];
+    assert_eq!(upsert.judge(&both, None).1, Verdict::Held);
+    assert_eq!(upsert.judge(&wrote(&[("mine", Standing::Own), ("new", Standing::Other)]), None).1, Verdict::Leak);
+    // What only inserts has no business with a row that was there.
+    upsert.planned.asks = vec![Command::Insert];
+    assert_eq!(upsert.judge(&both, None).1, Verdict::Leak);
+}
+
+/// A trigger may give a row that was meant for another to who inserts it.
+#[test]
+fn another_s_row_that_became_one_s_own_is_no_leak() {
+    let bench = Bench::new(Command::Insert, Standing::Other, Aim::New);
+    assert_eq!(bench.judge(&wrote(&[("new", Standing::Own)]), None), (Outcome::Done, Verdict::Held));
+    assert_eq!(bench.judge(&wrote(&[("new", Standing::Other)]), None).1, Verdict::Leak);
+    let both = wrote(&[("new", Standing::Own), ("newer", Standing::Other)]);
+    assert_eq!(bench.judge(&both, None).1, Verdict::Leak);
+    // Made for a row that was not to be seen, one's own row tells of it.
+    let mut copied = bench;
+    copied.planned.command = Command::Select;
+    copied.planned.asks = vec![Command::Select, Command::Insert];
+    assert_eq!(copied.judge(&wrote(&[("new", Standing::Own)]), None).1, Verdict::Leak);
 }

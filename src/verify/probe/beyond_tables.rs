@@ -94,9 +94,9 @@ async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     Ok(probed)
 }
 
-/// Whether pg_net or Supabase itself opens what is in that schema to everybody, behind the API.
+/// Whether pg_net, Realtime or Supabase itself opens what is in that schema to everybody, behind the API.
 fn is_supabases(schema: &str, exposed: bool) -> bool {
-    matches!(schema, "net" | "supabase_functions") && !exposed
+    matches!(schema, "net" | "realtime" | "supabase_functions") && !exposed
 }
 
 fn judge(told: Told<'_>, supabases: bool, probed: &mut Probed) {

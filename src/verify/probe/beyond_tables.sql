@@ -6,7 +6,7 @@ with asked as (
 ),
 guarded(schema) as (
     values ('auth'), ('vault'), ('pgsodium'), ('cron'), ('net'), ('pgmq'), ('supabase_functions'),
-           ('supabase_migrations')
+           ('supabase_migrations'), ('realtime'), ('storage')
 ),
 relations as (
     select n.nspname, c.relname, n.nspname = any ($1) as exposed, (
@@ -32,13 +32,15 @@ relations as (
     join pg_namespace n on n.oid = c.relnamespace
     join guarded on guarded.schema = n.nspname
     where c.relkind in ('r', 'p', 'v', 'm', 'f')
+      -- these are open on purpose, and what their policies let through is tried
+      and (n.nspname, c.relname) not in (('realtime', 'messages'), ('storage', 'objects'), ('storage', 'buckets'))
 ),
 functions as (
     select n.nspname, p.proname, n.nspname = any ($1) as exposed, json_agg(distinct asked.rolname) as roles
     from pg_proc p
     join pg_namespace n on n.oid = p.pronamespace
     cross join asked
-    where (n.nspname in ('vault', 'cron', 'net', 'pgmq', 'pgbouncer', 'supabase_subscription_mgmt')
+    where (n.nspname in ('vault', 'pgsodium', 'cron', 'net', 'pgmq', 'pgbouncer', 'supabase_subscription_mgmt')
            -- whoever asks there is to be answered by their own rights
            or n.nspname in ('graphql', 'graphql_public') and p.prosecdef)
       and has_schema_privilege(asked.oid, n.oid, 'USAGE')
@@ -51,7 +53,7 @@ select json_build_object(
         select coalesce(json_agg(distinct n.nspname), '[]'::json)
         from pg_namespace n
         where n.nspname in (select schema from guarded)
-           or n.nspname in ('realtime', 'graphql', 'graphql_public', 'pgbouncer', 'supabase_subscription_mgmt')
+           or n.nspname in ('graphql', 'graphql_public', 'pgbouncer', 'supabase_subscription_mgmt')
     ),
     'relations', (
         select coalesce(json_agg(json_build_object(

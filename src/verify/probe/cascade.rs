@@ -156,7 +156,7 @@ fn plan(
 ) -> Result<(), Failure> {
     let key = &site.table(child).foreign_keys[index];
     let Some(action) = action(actions, site, child, key) else { return Ok(()) };
-    let Some(parent) = site.subjects().iter().position(|other| other.access.table == key.target()) else {
+    let Some(parent) = site.maker.subject_of(&key.target()) else {
         return Ok(());
     };
     let Some(other) = site.scene(child, persona).other_holder() else { return Ok(()) };
@@ -230,16 +230,14 @@ fn above<'a>(site: &Site<'a>, actions: &[Action], subject: usize, row: &'a Row, 
     }
     for key in &site.table(subject).foreign_keys {
         let takes_along = action(actions, site, subject, key).is_some_and(|action| action.takes_along);
-        let parent = site.subjects().iter().position(|other| other.access.table == key.target());
+        let parent = site.maker.subject_of(&key.target());
         let (true, Some(parent)) = (takes_along, parent) else { continue };
         let refers = |candidate: &&Row| {
-            candidate.subject == parent
-                && key.columns.iter().zip(&key.target_columns).all(|(from, to)| {
-                    row.values.get(from).is_some_and(Option::is_some)
-                        && row.values.get(from) == candidate.values.get(to)
-                })
+            key.columns.iter().zip(&key.target_columns).all(|(from, to)| {
+                row.values.get(from).is_some_and(Option::is_some) && row.values.get(from) == candidate.values.get(to)
+            })
         };
-        if let Some(found) = site.world.rows.iter().find(refers).filter(|found| !std::ptr::eq(*found, row)) {
+        if let Some(found) = site.world.of(parent).find(refers).filter(|found| !std::ptr::eq(*found, row)) {
             all.extend(above(site, actions, parent, found, depth - 1));
         }
     }

@@ -1,7 +1,7 @@
 //! Headers, cookies and parameters that the client itself sets: a policy that reads one lets everyone be who they like.
 
 use super::disguise::{self, Disguise};
-use super::policies::{Policy, likely_values, policies};
+use super::policies::{Policy, likely_values};
 use super::site::Site;
 use super::{Fault, Hole, Probe, Probed};
 use crate::model::failure::Failure;
@@ -26,7 +26,7 @@ pub(super) const PROBE: Probe = Probe {
 };
 
 async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
-    let policies = policies(site).await?;
+    let policies = site.policies().await?;
     let mut probed = Probed::default();
     let mut doubted = BTreeSet::new();
     for policy in policies.iter().filter(|policy| policy.mentions(&CONNECTION)) {

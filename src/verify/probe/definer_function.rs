@@ -2,7 +2,7 @@
 //! keys and everything else that the world offers, and gives nothing of hidden rows and changes nothing unpromised.
 
 use super::effects::{Looks, effects};
-use super::functions::{Function, Secrets, functions};
+use super::functions::{Call, Function, Secrets};
 use super::site::{Results, Site, Step};
 use super::{Fault, Hole, Probe, Probed};
 use crate::db::sqlstate;
@@ -21,19 +21,11 @@ pub(super) const PROBE: Probe = Probe {
     run: |site| Box::pin(run(site)),
 };
 
-/// A call, as a persona.
-struct Call<'a> {
-    function: &'a Function,
-    persona: usize,
-    sql: String,
-}
-
 async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
-    let functions: Vec<Function> = functions(site).await?;
+    let functions = site.functions().await?;
     let mut probed = Probed::default();
     let mut calls = Vec::new();
-    // What runs as its caller, and is not exposed, reads and writes what its caller may anyhow.
-    for function in functions.iter().filter(|function| (function.definer || function.exposed) && !function.trigger) {
+    for function in functions.iter().filter(|function| function.may_do_more()) {
         let callers = function.callers(site);
         if callers.is_empty() {
             continue;
@@ -57,11 +49,8 @@ async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let scripts: Vec<Vec<Step>> = calls
         .iter()
         .map(|call| {
-            vec![
-                Step::by(call.persona, call.sql.clone()),
-                Step::by(call.persona, "SET CONSTRAINTS ALL IMMEDIATE"),
-                looks.look(call.persona),
-            ]
+            let after = [Step::by(call.persona, "SET CONSTRAINTS ALL IMMEDIATE"), looks.look(call.persona)];
+            call.function.ask(call.persona, &call.sql).into_iter().chain(after).collect()
         })
         .collect();
     let answers = site.run_all(&scripts).await;
@@ -85,10 +74,9 @@ async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
         if told.contains(&object) {
             continue;
         }
-        if let Some(Ok(_) | Err(_)) = results.first()
-            && let Some((subject, standing)) =
-                results.first().and_then(|answer| secrets[&call.persona].told(&call.sql, answer))
-        {
+        let asked = results.len().saturating_sub(2);
+        let told_of = results.iter().take(asked).find_map(|answer| secrets[&call.persona].told(&call.sql, answer));
+        if let Some((subject, standing)) = told_of {
             told.insert(object);
             probed.holes.push(reads(site, call, subject, standing));
             continue;
@@ -114,7 +102,7 @@ async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
 /// The first change that the persona is not promised to make itself.
 fn changes(site: &Site<'_>, call: &Call<'_>, results: &Results) -> Result<Option<Effect>, String> {
     match results.as_slice() {
-        [Ok(_), Ok(_), looked] => {
+        [asked @ .., Ok(_), looked] if asked.iter().all(Result::is_ok) => {
             let effects = effects(site, call.persona, Some(looked))?;
             Ok(effects
                 .into_iter()
@@ -189,5 +177,5 @@ fn remedy(function: &Function) -> String {
 }
 
 fn hole(call: &Call<'_>, finding: Finding) -> Hole {
-    Hole { finding, steps: vec![Step::by(call.persona, call.sql.clone())] }
+    Hole { finding, steps: call.function.ask(call.persona, &call.sql) }
 }

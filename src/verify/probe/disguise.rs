@@ -123,7 +123,7 @@ pub(super) async fn run(
             }),
             Err(error) => {
                 let setup = results.iter().take(disguise.setup.len()).any(Result::is_err);
-                failed.push(Failed { disguise: trial.disguise, subject: trial.subject, setup, error });
+                failed.push(Failed { disguise: trial.disguise, subject: trial.subject, setup, error: *error });
             }
         }
     }
@@ -135,16 +135,21 @@ fn steps(disguise: &Disguise, trial: &Trial) -> Vec<Step> {
 }
 
 /// How the first row stands that was reached without a promise.
-fn judge(site: &Site<'_>, disguise: &Disguise, trial: &Trial, results: &Results) -> Result<Option<Standing>, DbError> {
+fn judge(
+    site: &Site<'_>,
+    disguise: &Disguise,
+    trial: &Trial,
+    results: &Results,
+) -> Result<Option<Standing>, Box<DbError>> {
     let setup = disguise.setup.len();
     if let Some(Err(error)) = results.iter().take(setup).find(|result| result.is_err()) {
-        return Err(error.clone());
+        return Err(Box::new(error.clone()));
     }
     if let Some(Err(error)) = results.iter().find(|result| result.is_err()) {
         // A refusal; or the row itself is refused to everyone (23…), which tells nothing of existing rows.
         let declared = error.code == sqlstate::INSUFFICIENT_PRIVILEGE
             || trial.command == Command::Insert && error.code.starts_with("23");
-        return if declared { Ok(None) } else { Err(error.clone()) };
+        return if declared { Ok(None) } else { Err(Box::new(error.clone())) };
     }
     let unpromised = |standing: &Standing| !disguise.promised(site, trial.subject, *standing, trial.command);
     if trial.command == Command::Select {
@@ -153,11 +158,8 @@ fn judge(site: &Site<'_>, disguise: &Disguise, trial: &Trial, results: &Results)
         let seen = keys.unwrap_or_default().iter().flatten().filter_map(|key| sight.get(key));
         return Ok(seen.map(|seen| seen.standing).find(unpromised));
     }
-    let effects = effects(site, disguise.persona, results.last()).map_err(|message| DbError {
-        code: "XX000".to_owned(),
-        message,
-        ..DbError::default()
-    })?;
+    let effects = effects(site, disguise.persona, results.last())
+        .map_err(|message| Box::new(DbError { code: "XX000".to_owned(), message, ..DbError::default() }))?;
     let of_table = effects.into_iter().filter(|effect| effect.subject == trial.subject);
     let standings = of_table.flat_map(|Effect { before, after, .. }| [before, after]).flatten();
     Ok(standings.into_iter().find(unpromised))

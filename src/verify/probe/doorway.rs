@@ -183,7 +183,7 @@ impl<'a> Door<'a> {
     /// Whether the contract promises these rows themselves to everyone.
     fn promised(&self, site: &Site<'_>, persona: usize) -> bool {
         let contract = site.setting.contract;
-        let access = contract.tables.iter().find(|access| access.table == self.table.name());
+        let access = contract.table(&self.table.name());
         access.is_some_and(|access| {
             contract.promises(access, &site.persona(persona).actor, Standing::Other, Command::Select)
         })

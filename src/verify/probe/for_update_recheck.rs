@@ -1,7 +1,7 @@
 //! A statement that waited for a row asks the row's new contents of its policies, and other tables as they were before:
 //! what became hidden in between is shown. Two sessions, on tables of the probe's own.
 
-use super::policies::{Policy, policies};
+use super::policies::Policy;
 use super::site::{Site, Step};
 use super::{Fault, Hole, Probe, Probed};
 use crate::db::connect::connect;
@@ -60,7 +60,7 @@ const FORMS: [(&str, &str, bool); 3] = [
 
 async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let mut probed = Probed::default();
-    let leads = leads(site, &policies(site).await?);
+    let leads = leads(site, site.policies().await?);
     // Whoever has a token, rather than who has none.
     let reader = site.roles().into_iter().max_by_key(|&persona| site.persona(persona).uid.is_some());
     let (false, Some(reader)) = (leads.is_empty(), reader) else { return Ok(probed) };
@@ -72,7 +72,11 @@ async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let writer = connect(conninfo).await?;
     let seen = attempt(site, &writer, reader).await;
     unlock(site).await?;
-    let dropped = batch(&writer, "ROLLBACK; DROP SCHEMA IF EXISTS chartchek_recheck CASCADE").await;
+    if seen.is_err() {
+        // Wherever it stopped: perhaps within the writer's transaction.
+        batch(&writer, "ROLLBACK").await?;
+    }
+    let dropped = batch(&writer, "DROP SCHEMA IF EXISTS chartchek_recheck CASCADE").await;
     writer.close().await;
     let seen = seen?;
     dropped?;

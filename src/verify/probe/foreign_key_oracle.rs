@@ -104,7 +104,16 @@ async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
                 continue;
             }
             if told.insert((object.clone(), true)) {
-                probed.holes.push(hole(site, &trial, *standing, steps, &who, &object, hidden.err(), &missing));
+                probed.holes.push(hole(
+                    site,
+                    &trial,
+                    *standing,
+                    steps,
+                    &who,
+                    &object,
+                    hidden.err().map(|error| *error),
+                    &missing,
+                ));
             }
         }
     }
@@ -116,7 +125,7 @@ async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
 }
 
 /// Whether a row was written, or why not: the first error of the script.
-fn answer(results: Option<Results>) -> Result<bool, DbError> {
+fn answer(results: Option<Results>) -> Result<bool, Box<DbError>> {
     let mut wrote = false;
     for result in results.unwrap_or_default() {
         wrote |= result?.count > 0;
@@ -189,7 +198,7 @@ fn hole(
 fn plan(site: &Site<'_>, subject: usize, index: usize, persona: usize, trials: &mut Vec<Trial>) -> Result<(), Failure> {
     let scene = site.scene(subject, persona);
     let key = &scene.table().foreign_keys[index];
-    let Some(parent) = site.subjects().iter().position(|other| other.access.table == key.target()) else {
+    let Some(parent) = site.maker.subject_of(&key.target()) else {
         // What no one's rows are is hidden from no one by the contract.
         return Ok(());
     };

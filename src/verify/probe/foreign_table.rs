@@ -1,7 +1,7 @@
 //! A foreign table has no row security: whoever is granted it reads what the server's user mapping reads. The rows are
 //! elsewhere and none are made there, so that the rights decide.
 
-use super::rights::{Held, Told, access, describe};
+use super::rights::{Held, Told, describe};
 use super::site::Site;
 use super::{Fault, Probe, Probed};
 use crate::db::quote::{readable_identifier, table as quote_table};
@@ -43,7 +43,7 @@ async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
         let told = Told {
             what: format!("foreign table {table} has no row security and is open: {}", describe(&held)),
             object: format!("foreign table {table}"),
-            access: access(site, &table),
+            access: site.setting.contract.table(&table),
             why: "policies cannot be put on it: every row that the other server gives is everybody's who has the grant",
             remedy: format!(
                 "REVOKE ALL ON {} FROM {}; serve it through what filters by owner",
@@ -62,7 +62,7 @@ async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
 fn promised_to_all(site: &Site<'_>, table: &TableName, role: &str, right: &str) -> bool {
     let contract = site.setting.contract;
     let command = Command::PROMISABLE.into_iter().find(|command| command.word().eq_ignore_ascii_case(right));
-    let (Some(access), Some(command)) = (access(site, table), command) else { return false };
+    let (Some(access), Some(command)) = (site.setting.contract.table(table), command) else { return false };
     let mut actors = contract.actors.iter().filter(|actor| actor.role == role);
     actors.all(|actor| contract.promises(access, actor, Standing::Other, command))
 }

@@ -2,7 +2,7 @@
 //! metadata, and the account's `raw_user_meta_data`, must not widen what is reached.
 
 use super::disguise::{self, Disguise};
-use super::policies::{Policy, likely_values, policies};
+use super::policies::{Policy, likely_values};
 use super::site::{Site, Step};
 use super::{Fault, Hole, Probe, Probed};
 use crate::db::quote::literal;
@@ -24,7 +24,7 @@ pub(super) const PROBE: Probe = Probe {
 };
 
 async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
-    let policies: Vec<Policy> = policies(site).await?.into_iter().filter(|policy| policy.mentions(&WORDS)).collect();
+    let policies: Vec<&Policy> = site.policies().await?.iter().filter(|policy| policy.mentions(&WORDS)).collect();
     let mut disguises = Vec::new();
     let constants: Vec<String> =
         WORDS.iter().flat_map(|word| policies.iter().flat_map(|policy| policy.constants(word))).collect();

@@ -1,18 +1,16 @@
 //! The functions that actors may call, and the calls that are tried: arguments from the rows of the world.
 
-use super::site::Site;
-use crate::db::error::DbError;
-use crate::db::session::StatementResult;
-use crate::model::access::{Command, Standing, TableName};
-use crate::model::catalog::Column;
-use crate::model::failure::Failure;
+mod arguments;
+mod secrets;
+
+use super::site::{Site, Step};
+use crate::model::access::{Command, Standing};
 use crate::model::finding::Reach;
 use crate::verify::world::Row;
-use crate::verify::world::insert::sql_value;
-use crate::verify::world::rows::Values;
-use crate::verify::world::values::value;
+use arguments::Argument;
+pub(super) use secrets::Secrets;
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// How many rows of an answer are looked at.
 const ANSWER_ROWS: usize = 10_000;
@@ -20,12 +18,14 @@ const ANSWER_ROWS: usize = 10_000;
 /// How many calls of one function are tried as one persona, at most; fewer where errors are dear.
 const CALLS: (usize, usize) = (48, 16);
 
-/// How many values are tried for one argument.
-const VALUES: usize = 6;
+/// Where a procedure's answer is put, which a statement can't give.
+const ANSWER: &str = "chartchek_db.answer";
 
 /// A function or procedure.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Function {
+    /// In `pg_proc`.
+    pub(super) oid: i64,
     /// Quoted, with its schema.
     pub(super) name: String,
     /// As people and REVOKE name it: `public.f(uuid, text)`.
@@ -40,44 +40,38 @@ pub(super) struct Function {
     pub(super) trigger: bool,
     /// Whether a trigger or policy of the contract's schemas calls it.
     pub(super) in_reach: bool,
+    /// Returns record without saying which columns.
     bare_record: bool,
-    returns_in_out: bool,
+    /// The type's name.
+    returns: String,
+    /// Of each of all its parameters the mode (`i`, `o`, `b`, `v`, `t`) and type; empty where all are IN.
+    parameters: Vec<(char, String)>,
     variadic: bool,
     required: usize,
     /// `proconfig`.
     pub(super) config: Vec<String>,
-    /// Its text; `None` where it was parsed when it was made, or is no text.
+    /// Its text; `None` where it is none.
     pub(super) source: Option<String>,
     pub(super) language: String,
     /// The database roles of the contract's untrusted actors that may call it.
     pub(super) roles: Vec<String>,
-    pub(super) arguments: Vec<Argument>,
+    arguments: Vec<Argument>,
 }
 
-/// What a call needs.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct Argument {
-    #[serde(flatten)]
-    pub(super) column: Column,
-    /// The table whose row it is.
-    table: Option<TypeTable>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct TypeTable {
-    schema: String,
-    name: String,
-}
-
-/// Every function outside PostgreSQL's own schemas and extensions.
-///
-/// # Errors
-/// The server's.
-pub(super) async fn functions(site: &Site<'_>) -> Result<Vec<Function>, Failure> {
-    site.catalogue(include_str!("functions.sql")).await
+/// A call, as a persona.
+pub(super) struct Call<'a> {
+    pub(super) function: &'a Function,
+    pub(super) persona: usize,
+    pub(super) sql: String,
 }
 
 impl Function {
+    /// Whether it can be called and may do more than its caller: what runs as its caller, and is not exposed, reads and
+    /// writes what its caller may anyhow.
+    pub(super) fn may_do_more(&self) -> bool {
+        (self.definer || self.exposed) && !self.trigger
+    }
+
     /// As findings name it.
     pub(super) fn object(&self) -> String {
         format!("function {}", self.signature)
@@ -86,6 +80,50 @@ impl Function {
     /// `FUNCTION public.f(uuid)`, for ALTER, GRANT and REVOKE.
     pub(super) fn statement_name(&self) -> String {
         format!("{} {}", if self.procedure { "PROCEDURE" } else { "FUNCTION" }, self.signature)
+    }
+
+    /// Where its name stands first in a call stack; far away where it does not.
+    pub(super) fn place_in(&self, stack: &str) -> usize {
+        let name = self.name.rsplit('.').next().unwrap_or_default().trim_matches('"');
+        stack.find(name).unwrap_or(usize::MAX)
+    }
+
+    /// Whether it makes SQL out of text.
+    fn is_dynamic(&self) -> bool {
+        let executes = |source: &String| holds(&source.to_lowercase(), "execute");
+        self.language != "sql" && self.source.as_ref().is_some_and(executes)
+    }
+
+    /// The calls in which each of these texts stands in the place of each argument that can hold one, and where there are
+    /// several such arguments all of the texts in a row; the others are a hidden row's, or one's own.
+    pub(super) fn calls_with(&self, site: &Site<'_>, persona: usize, texts: &[String]) -> Vec<String> {
+        let values: Option<Vec<Vec<String>>> =
+            self.arguments.iter().map(|argument| argument.values(site, persona, self)).collect();
+        let Some(values) = values else { return Vec::new() };
+        let places: Vec<usize> =
+            (0..self.arguments.len()).filter(|&index| self.arguments[index].holds_text()).collect();
+        let mut calls = Vec::new();
+        for nth in [0, 1] {
+            let base: Vec<String> = values.iter().map(|values| pick(values, nth)).collect();
+            let mut put = |given: &[(usize, &String)]| {
+                let mut row = base.clone();
+                for (place, text) in given {
+                    row[*place] = self.arguments[*place].text(text, self);
+                }
+                calls.push(self.call(&row));
+            };
+            for &place in &places {
+                for text in texts {
+                    put(&[(place, text)]);
+                }
+            }
+            if places.len() > 1 {
+                put(&places.iter().copied().zip(texts).collect::<Vec<_>>());
+            }
+        }
+        let mut seen = BTreeSet::new();
+        calls.retain(|call| seen.insert(call.clone()));
+        calls
     }
 
     /// PostgREST calls exposed functions, and no procedures.
@@ -103,16 +141,10 @@ impl Function {
         if site.target && self.volatile {
             return Some("it is VOLATILE, and what it would do on a target is not known".to_owned());
         }
-        if self.bare_record {
-            return Some("it returns record: its columns are not known".to_owned());
-        }
-        if self.procedure && self.returns_in_out {
-            return Some("it is a procedure with OUT parameters".to_owned());
-        }
         self.arguments
             .iter()
-            .find(|argument| self.values(site, 0, argument).is_none())
-            .map(|argument| format!("no value of type {} can be made", argument.column.type_name))
+            .find(|argument| argument.values(site, 0, self).is_none())
+            .map(|argument| format!("no value of type {} can be made", argument.type_name()))
     }
 
     /// The statement that calls it with these SQL expressions.
@@ -126,12 +158,62 @@ impl Function {
                 if whole { format!("VARIADIC {argument}") } else { argument.clone() }
             })
             .collect();
-        let call = format!("{}({})", self.name, arguments.join(", "));
         if self.procedure {
-            format!("CALL {call}")
-        } else {
-            format!("SELECT r::text FROM {call} AS r LIMIT {ANSWER_ROWS}")
+            return self.call_procedure(&arguments);
         }
+        let call = format!("{}({})", self.name, arguments.join(", "));
+        match self.returns.as_str() {
+            // What it opened is read where it is still open.
+            "refcursor" => format!("SELECT cursor_to_xml({call}, {ANSWER_ROWS}, true, false, '')::text"),
+            // As a column it needs no list of columns.
+            _ if self.bare_record => format!("SELECT {call}::text LIMIT {ANSWER_ROWS}"),
+            "bytea" => format!("SELECT encode(r, 'escape') FROM {call} AS r LIMIT {ANSWER_ROWS}"),
+            _ => format!("SELECT r::text FROM {call} AS r LIMIT {ANSWER_ROWS}"),
+        }
+    }
+
+    /// `CALL`; where it gives something back, that is kept in a setting, as a statement's result is text alone.
+    fn call_procedure(&self, arguments: &[String]) -> String {
+        if !self.gives_back() {
+            return format!("CALL {}({})", self.name, arguments.join(", "));
+        }
+        let mut given = arguments.iter();
+        let (mut declared, mut passed, mut back) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, (mode, type_name)) in self.parameters.iter().enumerate() {
+            let variable = format!("back_{index}");
+            let value = if *mode == 'o' { None } else { given.next() };
+            if matches!(mode, 'o' | 'b') {
+                let start = value.map_or_else(String::new, |value| format!(" := {value}"));
+                declared.push(format!("{variable} {type_name}{start};"));
+                back.push(format!("{variable}::text"));
+                passed.push(variable);
+            } else if let Some(value) = value {
+                passed.push(value.clone());
+            }
+        }
+        format!(
+            "DO $call$ DECLARE {} BEGIN CALL {}({}); PERFORM set_config('{ANSWER}', concat_ws(' ', {}), true); END $call$",
+            declared.join(" "),
+            self.name,
+            passed.join(", "),
+            back.join(", ")
+        )
+    }
+
+    /// Whether it is a procedure that answers.
+    fn gives_back(&self) -> bool {
+        self.procedure && self.parameters.iter().any(|(mode, _)| matches!(mode, 'o' | 'b'))
+    }
+
+    /// Whether one of its arguments is a document, whose shape calls can only guess.
+    pub(super) fn takes_document(&self) -> bool {
+        self.arguments.iter().any(Argument::is_document)
+    }
+
+    /// The steps that make a call and give its answer.
+    pub(super) fn ask(&self, persona: usize, call: &str) -> Vec<Step> {
+        let answer = self.gives_back().then(|| Step::by(persona, format!("SELECT current_setting('{ANSWER}', true)")));
+        std::iter::once(Step::by(persona, call)).chain(answer).collect()
     }
 
     /// The calls to try as that persona: every combination of values where those are few; else each value of each
@@ -141,7 +223,7 @@ impl Function {
         let mut calls = Vec::new();
         for given in [self.arguments.len(), self.required] {
             let values: Option<Vec<Vec<String>>> =
-                self.arguments.iter().take(given).map(|argument| self.values(site, persona, argument)).collect();
+                self.arguments.iter().take(given).map(|argument| argument.values(site, persona, self)).collect();
             let Some(values) = values else { continue };
             let product = values.iter().try_fold(1_usize, |product, values| product.checked_mul(values.len()));
             if product.is_some_and(|product| product <= most) {
@@ -174,68 +256,6 @@ impl Function {
         calls.truncate(most * 2);
         calls
     }
-
-    /// SQL expressions for an argument, first what names a hidden row, then one's own, then NULL; `None` where no value of its
-    /// type is known.
-    fn values(&self, site: &Site<'_>, persona: usize, argument: &Argument) -> Option<Vec<String>> {
-        let column = &argument.column;
-        let typed = |text: &str| format!("{}::{}", sql_value(Some(text)), column.type_name);
-        let null = format!("NULL::{}", column.type_name);
-        let hidden = hidden_rows(site, persona);
-        let own = own_rows(site, persona);
-        if let Some(table) = &argument.table {
-            let name = TableName { schema: table.schema.clone(), name: table.name.clone() };
-            let of = |rows: &[&Row]| {
-                let row = rows.iter().find(|row| site.table(row.subject).name() == name)?;
-                Some(format!(
-                    "jsonb_populate_record(NULL::{}, {}::jsonb)",
-                    column.type_name,
-                    sql_value(Some(&json(row)))
-                ))
-            };
-            return Some([of(&hidden), of(&own), Some(null)].into_iter().flatten().collect());
-        }
-        let element = |text: String| {
-            if column.is_array { format!("{{\"{}\"}}", text.replace('\\', "\\\\").replace('"', "\\\"")) } else { text }
-        };
-        let mut texts: Vec<String> = Vec::new();
-        match column.base_type.as_str() {
-            "bool" if !column.is_array => texts.extend(["true", "false"].map(str::to_owned)),
-            "json" | "jsonb" if !column.is_array => {
-                texts.extend(hidden.first().map(|row| json(row)));
-                texts.extend(own.first().map(|row| json(row)));
-            }
-            _ if !column.enum_labels.is_empty() => {
-                texts.extend(column.enum_labels.iter().take(VALUES).cloned().map(element))
-            }
-            "uuid" | "text" | "varchar" | "bpchar" | "citext" | "name" | "int2" | "int4" | "int8" | "numeric" => {
-                let hidden = likely(site, column, &hidden);
-                if column.is_array {
-                    let all: Vec<String> = hidden.iter().map(|text| format!("\"{text}\"")).collect();
-                    texts.push(format!("{{{}}}", all.join(",")));
-                } else {
-                    texts.extend(hidden.into_iter().take(VALUES - 2));
-                    // Another's id names rows in itself; one's own shows that the function works.
-                    let second =
-                        site.scene(0, persona).other_holder().and_then(|other| site.persona(other).uid.clone());
-                    let uids = [second, site.persona(persona).uid.clone()].into_iter().flatten();
-                    if is_text(column) || column.base_type == "uuid" {
-                        texts.extend(uids);
-                    }
-                }
-                texts.extend(likely(site, column, &own).into_iter().take(1).map(element));
-                if texts.is_empty() {
-                    texts.extend(value(column, 1));
-                }
-            }
-            _ => texts.push(value(column, 999_001)?),
-        }
-        let mut seen = BTreeSet::new();
-        texts.retain(|text| seen.insert(text.clone()));
-        let mut values: Vec<String> = texts.iter().map(|text| typed(text)).collect();
-        values.push(null);
-        Some(values)
-    }
 }
 
 /// The first of one kind: 0 the first, 1 the last before NULL, 2 NULL.
@@ -248,66 +268,32 @@ fn pick(values: &[String], nth: usize) -> String {
     values.get(index).cloned().unwrap_or_else(|| "NULL".to_owned())
 }
 
-fn is_text(column: &Column) -> bool {
-    matches!(column.base_type.as_str(), "text" | "varchar" | "bpchar" | "citext" | "name")
-}
-
-/// Values of the rows that fit the type, best first: from a column named as the argument is, from a key, others.
-fn likely(site: &Site<'_>, argument: &Column, rows: &[&Row]) -> Vec<String> {
-    let wanted = argument.name.trim_start_matches("p_").trim_start_matches("in_").trim_matches('_');
-    let mut found: Vec<(usize, String)> = Vec::new();
-    for row in rows {
-        let table = site.table(row.subject);
-        for (name, value) in &row.values {
-            let (Some(column), Some(value)) = (table.column(name), value) else { continue };
-            let fits = column.base_type == argument.base_type
-                || is_text(argument) && (is_text(column) || column.base_type == "uuid")
-                || argument.base_type.starts_with("int") && column.base_type.starts_with("int");
-            if !fits || column.is_array {
-                continue;
-            }
-            let key = table.uniques.iter().any(|columns| columns.as_slice() == [name.clone()]);
-            let singular = table.table.trim_end_matches('s');
-            let rank = if name == wanted {
-                0
-            } else if key && (wanted.contains(singular) || wanted.is_empty() || wanted == "id") {
-                1
-            } else if !wanted.is_empty() && (name.contains(wanted) || wanted.contains(name.as_str())) {
-                2
-            } else if key {
-                3
-            } else {
-                4
-            };
-            found.push((rank, value.clone()));
-        }
-    }
-    found.sort_by_key(|(rank, _)| *rank);
-    let mut seen = BTreeSet::new();
-    found.into_iter().map(|(_, value)| value).filter(|value| seen.insert(value.clone())).collect()
-}
-
-/// The row as a JSON object of texts.
-fn json(row: &Row) -> String {
-    let values = row
-        .values
-        .iter()
-        .map(|(name, value)| (name.clone(), value.clone().map_or(serde_json::Value::Null, Into::into)));
-    serde_json::Value::Object(values.collect()).to_string()
-}
-
 /// The world's rows that the persona is not promised to see: of each table one of each standing first.
 pub(super) fn hidden_rows<'a>(site: &'a Site<'_>, persona: usize) -> Vec<&'a Row> {
-    rows(site, persona, |standing, seen| !seen && standing != Standing::Own)
+    hidden_rows_of(site, persona, 0..site.subjects().len())
+}
+
+/// As [`hidden_rows`], of those subjects.
+pub(super) fn hidden_rows_of<'a>(
+    site: &'a Site<'_>,
+    persona: usize,
+    subjects: impl IntoIterator<Item = usize>,
+) -> Vec<&'a Row> {
+    rows(site, persona, subjects, |standing, seen| !seen && standing != Standing::Own)
 }
 
 fn own_rows<'a>(site: &'a Site<'_>, persona: usize) -> Vec<&'a Row> {
-    rows(site, persona, |standing, seen| seen && standing == Standing::Own)
+    rows(site, persona, 0..site.subjects().len(), |standing, seen| seen && standing == Standing::Own)
 }
 
-fn rows<'a>(site: &'a Site<'_>, persona: usize, wanted: impl Fn(Standing, bool) -> bool) -> Vec<&'a Row> {
+fn rows<'a>(
+    site: &'a Site<'_>,
+    persona: usize,
+    subjects: impl IntoIterator<Item = usize>,
+    wanted: impl Fn(Standing, bool) -> bool,
+) -> Vec<&'a Row> {
     let mut ranked: Vec<(usize, &Row)> = Vec::new();
-    for subject in 0..site.subjects().len() {
+    for subject in subjects {
         let scene = site.scene(subject, persona);
         for standing in Standing::ALL {
             if wanted(standing, scene.promised(standing, Command::Select)) {
@@ -318,68 +304,6 @@ fn rows<'a>(site: &'a Site<'_>, persona: usize, wanted: impl Fn(Standing, bool) 
     }
     ranked.sort_by_key(|(nth, _)| *nth);
     ranked.into_iter().map(|(_, row)| row).collect()
-}
-
-/// What names hidden rows in an answer: texts that stand in no row that the persona may see, by the subject.
-#[derive(Debug, Default)]
-pub(super) struct Secrets(BTreeMap<String, (usize, Standing)>);
-
-impl Secrets {
-    /// Those hidden from a persona.
-    pub(super) fn of(site: &Site<'_>, persona: usize) -> Self {
-        let telling = |subject: usize, values: &Values| -> Vec<String> {
-            let table = site.table(subject);
-            let long = |name: &String, value: &String| {
-                value.len() >= 6
-                    && table.column(name).is_some_and(|column| {
-                        !column.is_array
-                            && column.enum_labels.is_empty()
-                            && (is_text(column)
-                                || matches!(column.base_type.as_str(), "uuid" | "int8" | "int4" | "numeric"))
-                    })
-            };
-            values.iter().filter_map(|(name, value)| value.clone().filter(|value| long(name, value))).collect()
-        };
-        let mut hidden = BTreeMap::new();
-        let mut known: BTreeSet<String> =
-            site.setting.personas.iter().filter_map(|persona| persona.uid.clone()).collect();
-        for subject in 0..site.subjects().len() {
-            let scene = site.scene(subject, persona);
-            for standing in Standing::ALL {
-                let promised = scene.promised(standing, Command::Select);
-                for (row, _) in site.rows(subject, persona, standing) {
-                    let texts = telling(subject, &row.values);
-                    if promised {
-                        known.extend(texts);
-                    } else {
-                        hidden.extend(texts.into_iter().map(|text| (text, (subject, standing))));
-                    }
-                }
-            }
-        }
-        hidden.retain(|text, _| !known.contains(text));
-        Self(hidden)
-    }
-
-    /// The table and standing of a hidden row of which something stands in the answer that did not stand in the
-    /// question.
-    pub(super) fn told(&self, question: &str, answer: &Result<StatementResult, DbError>) -> Option<(usize, Standing)> {
-        let texts: Vec<&str> = match answer {
-            Ok(result) => result.keys.iter().flatten().map(String::as_str).collect(),
-            Err(error) => [Some(&error.message), error.detail.as_ref(), error.hint.as_ref()]
-                .into_iter()
-                .flatten()
-                .map(String::as_str)
-                .collect(),
-        };
-        if texts.iter().all(|text| text.len() < 6) {
-            return None;
-        }
-        self.0.iter().find_map(|(secret, about)| {
-            let tells = texts.iter().any(|text| holds(text, secret)) && !holds(question, secret);
-            tells.then_some(*about)
-        })
-    }
 }
 
 /// Whether `text` holds `part` as a word of its own.

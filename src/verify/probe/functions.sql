@@ -1,6 +1,7 @@
 -- The functions and procedures outside PostgreSQL's own schemas and extensions, as one JSON array; with whether the
 -- schemas $1 expose each, and which of the roles $2 may call it.
 select coalesce(json_agg(json_build_object(
+    'oid', p.oid::bigint,
     'name', format('%I.%I', n.nspname, p.proname),
     'signature', format('%I.%I(%s)', n.nspname, p.proname, (
         select string_agg(case
@@ -27,11 +28,18 @@ select coalesce(json_agg(json_build_object(
     -- without columns of its own, so that FROM would need their list
     'bare_record', p.prorettype = 'record'::regtype
         and not coalesce(p.proargmodes && array['o', 'b', 't']::"char"[], false),
-    'returns_in_out', coalesce(p.proargmodes && array['o', 'b']::"char"[], false),
+    'returns', p.prorettype::regtype::text,
+    'parameters', coalesce((
+        select json_agg(json_build_array(m.mode, format('%I.%I', mn.nspname, mt.typname)) order by m.place)
+        from unnest(p.proargmodes, p.proallargtypes) with ordinality m(mode, type, place)
+        join pg_type mt on mt.oid = m.type
+        join pg_namespace mn on mn.oid = mt.typnamespace
+        where m.mode <> 't'
+    ), '[]'::json),
     'variadic', p.provariadic <> 0,
     'required', p.pronargs - p.pronargdefaults,
     'config', coalesce(to_json(p.proconfig), '[]'::json),
-    'source', case when p.prosqlbody is null and l.lanname not in ('c', 'internal') then p.prosrc end,
+    'source', case when l.lanname not in ('c', 'internal') then coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) end,
     'language', l.lanname,
     'roles', coalesce((
         select json_agg(r.rolname)
@@ -55,10 +63,19 @@ select coalesce(json_agg(json_build_object(
             'generated', false,
             'identity_always', false,
             'grants', '{}'::json,
+            'element_type', format('%I.%I', bn.nspname, b.typname),
             'table', (
                 select json_build_object('schema', cn.nspname, 'name', c.relname)
                 from pg_class c join pg_namespace cn on cn.oid = c.relnamespace
-                where c.oid = t.typrelid
+                where c.oid = b.typrelid and c.relkind <> 'c'
+            ),
+            'attributes', (
+                select json_agg(json_build_object('name', ca.attname,
+                    'base_type', coalesce(nullif(ce.typname, ''), ct.typname), 'is_array', ct.typcategory = 'A'))
+                from pg_attribute ca
+                join pg_type ct on ct.oid = ca.atttypid
+                left join pg_type ce on ce.oid = ct.typelem and ct.typcategory = 'A'
+                where ca.attrelid = b.typrelid and b.typrelid <> 0 and ca.attnum > 0 and not ca.attisdropped
             )
         ) order by a.ord), '[]'::json)
         from (
@@ -82,6 +99,7 @@ select coalesce(json_agg(json_build_object(
             when t.typtype = 'd' then t.typbasetype
             when t.typcategory = 'A' and t.typelem <> 0 then t.typelem
             else t.oid end
+        join pg_namespace bn on bn.oid = b.typnamespace
     )
 ) order by n.nspname, p.proname, p.oid), '[]'::json)::text
 from pg_proc p

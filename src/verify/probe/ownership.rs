@@ -1,7 +1,7 @@
 //! Owners do as they like: row security does not hold them unless it is forced, and whatever they own they may alter,
 //! replace and grant on. No actor's role owns anything.
 
-use super::rights::{Told, access};
+use super::rights::Told;
 use super::site::Site;
 use super::{Fault, Probe, Probed};
 use crate::model::failure::Failure;
@@ -29,7 +29,7 @@ async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
         let told = Told {
             what: format!("{role} owns {kind} {identity}"),
             object: format!("{kind} {identity}"),
-            access: known.and_then(|subject| access(site, &subject.access.table)),
+            access: known.and_then(|subject| site.setting.contract.table(&subject.access.table)),
             why: "an owner alters, replaces and grants on what it owns, and row security holds it only where it is forced",
             remedy: format!("ALTER {} {identity} OWNER TO the role that runs migrations", kind.to_uppercase()),
             reach: if RELATIONS.contains(&kind.as_str()) { Reach::Api } else { Reach::Sql },

@@ -4,7 +4,6 @@
 use super::functions::hidden_rows;
 use super::site::Site;
 use crate::model::access::TableName;
-use crate::model::failure::Failure;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
@@ -40,14 +39,6 @@ impl Read {
     pub(crate) fn table(&self) -> TableName {
         TableName { schema: self.schema.clone(), name: self.table.clone() }
     }
-}
-
-/// Every policy of the contract's schemas.
-///
-/// # Errors
-/// The server's.
-pub(crate) async fn policies(site: &Site<'_>) -> Result<Vec<Policy>, Failure> {
-    site.catalogue(include_str!("policies.sql")).await
 }
 
 impl Policy {
@@ -126,7 +117,7 @@ pub(super) fn likely_values(site: &Site<'_>, persona: usize, constants: &[String
 }
 
 /// The string constants of an SQL text.
-fn strings(text: &str) -> Vec<String> {
+pub(super) fn strings(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {

@@ -2,8 +2,8 @@
 //! protected table tried again.
 
 use super::effects;
-use super::functions::hidden_rows;
-use super::policies::{Policy, policies};
+use super::functions::hidden_rows_of;
+use super::policies::Policy;
 use super::site::{Results, Site, Step};
 use super::{Fault, Hole, Probe, Probed};
 use crate::model::access::{Command, OwnerPath, Standing};
@@ -11,6 +11,7 @@ use crate::model::failure::Failure;
 use crate::model::finding::{Finding, Reach};
 use crate::model::report::NotRun;
 use crate::verify::form::{Scene, insert};
+use crate::verify::world::Row;
 use crate::verify::world::insert::{insert as insert_sql, key_columns};
 use crate::verify::world::rows::Values;
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,7 +52,7 @@ struct Trial {
 
 async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let mut probed = Probed::default();
-    let inputs = inputs(site, &policies(site).await?, &mut probed);
+    let inputs = inputs(site, site.policies().await?, &mut probed);
     let mut trials = Vec::new();
     for (index, input) in inputs.iter().enumerate() {
         for persona in site.knockers() {
@@ -237,11 +238,8 @@ fn variants(site: &Site<'_>, input: &Input, persona: usize, base: &Values) -> Ve
             let single = table.uniques.iter().any(|columns| columns.as_slice() == std::slice::from_ref(&column.name));
             // What another row has already, no row can have.
             let taken = |value: &String| {
-                let rows = site.world.rows.iter().filter(|row| row.subject == input.subject);
-                single
-                    && rows
-                        .into_iter()
-                        .any(|row| row.values.get(&column.name).is_some_and(|has| has.as_ref() == Some(value)))
+                let is = |row: &Row| row.values.get(&column.name).is_some_and(|has| has.as_ref() == Some(value));
+                single && site.world.of(input.subject).any(is)
             };
             let named = naming(site, input, persona, &column.name);
             values.extend(named.into_iter().filter(|value| !taken(value)).map(Some));
@@ -287,8 +285,10 @@ fn naming(site: &Site<'_>, input: &Input, persona: usize, column: &str) -> Vec<S
         return Vec::new();
     };
     let mut found = Vec::new();
+    // No more than these: of all tables' rows it would be asked for each table anew.
+    let subjects: BTreeSet<usize> = input.protects.keys().copied().chain([input.subject]).collect();
     let mut rows_of: BTreeMap<usize, usize> = BTreeMap::new();
-    for row in hidden_rows(site, persona) {
+    for row in hidden_rows_of(site, persona, subjects) {
         let table = site.table(row.subject);
         let nth = rows_of.entry(row.subject).or_default();
         *nth += 1;

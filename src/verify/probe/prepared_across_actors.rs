@@ -59,7 +59,7 @@ async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
         let access = &site.subjects()[trial.subject].access;
         let what = format!("{}/{}", access.table, site.persona(trial.next).name);
         if results.get(1).is_some_and(Result::is_ok) {
-            kept.push(vec![Step::privileged(trial.first, format!("DEALLOCATE {}", trial.name))]);
+            kept.push(format!("DEALLOCATE {}", trial.name));
         }
         if let Some(Err(error)) = results.iter().find(|result| result.is_err()) {
             // Who may not read the table at all is refused, plan or no plan.
@@ -72,7 +72,7 @@ async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
             let result = results.get(index).and_then(|result| result.as_ref().ok());
             result.into_iter().flat_map(|result| result.keys.iter().flatten().cloned()).collect()
         };
-        let (firsts, direct, through_plan) = (keys(2), keys(4), keys(5));
+        let (firsts, direct, through_plan) = (keys(2), keys(3), keys(4));
         if firsts.is_empty() {
             probed.doubts.push(NotRun { what, why: "the statement showed nothing to who prepared it".to_owned() });
             continue;
@@ -82,7 +82,9 @@ async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
             probed.holes.push(hole(site, &trial));
         }
     }
-    site.run_all(&kept).await;
+    kept.insert(0, "ROLLBACK TO SAVEPOINT attempt".to_owned());
+    let forgotten = site.session.batch(&kept.join("; ")).await;
+    forgotten.map_err(|error| error.into_failure("the kept statements were not forgotten"))?;
     Ok(probed)
 }
 
@@ -107,7 +109,6 @@ fn script(site: &Site<'_>, subject: usize, first: usize, next: usize, name: &str
         Step::by(first, GENERIC),
         Step::by(first, format!("PREPARE {name} AS {prepared}")),
         Step::by(first, format!("EXECUTE {name}")),
-        Step::by(next, GENERIC),
         Step::by(next, select),
         Step::by(next, format!("EXECUTE {name}")),
     ])

@@ -1,7 +1,7 @@
 //! A grant to PUBLIC holds for every role, those that no actor of the contract has and those to come, and no REVOKE
 //! from a named role takes it away.
 
-use super::rights::{Told, access, is_exempt};
+use super::rights::Told;
 use super::site::Site;
 use super::{Fault, Probe, Probed};
 use crate::db::quote::table as quote_table;
@@ -32,7 +32,7 @@ async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let mut probed = Probed { tried: site.setting.catalog.tables.len(), ..Probed::default() };
     for granted in all {
         let table = TableName { schema: granted.schema, name: granted.name };
-        if is_exempt(site, &table) {
+        if site.setting.contract.is_exempt(&table) {
             continue;
         }
         let rights = granted.rights.join(", ");
@@ -43,7 +43,7 @@ async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
         let told = Told {
             what: format!("{rights} on {table} is granted to PUBLIC: to every role there is and will be"),
             object: if granted.sequence { format!("sequence {table}") } else { table.to_string() },
-            access: access(site, &table),
+            access: site.setting.contract.table(&table),
             why: "the contract promises to actors, each of one role; revoking from one of these changes nothing here",
             remedy: format!(
                 "REVOKE ALL ON {word}{} FROM PUBLIC; and grant to the roles that are meant",

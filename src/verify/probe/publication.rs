@@ -1,7 +1,7 @@
 //! What is published leaves by another door: Realtime asks the policies for INSERT and UPDATE, but a DELETE goes to every
 //! subscriber, with the row's replica identity; and a publication of all tables takes those to come, too.
 
-use super::rights::{Told, access};
+use super::rights::Told;
 use super::site::Site;
 use super::{Fault, Probe, Probed};
 use crate::db::quote::{readable_identifier, table as quote_table};
@@ -70,7 +70,9 @@ async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
         }
         for table in publication.tables.iter().filter(|table| publication.deletes && !table.telling.is_empty()) {
             let published = TableName { schema: table.schema.clone(), name: table.name.clone() };
-            let Some(access) = access(site, &published).filter(|access| is_kept(site, access)) else { continue };
+            let Some(access) = site.setting.contract.table(&published).filter(|access| is_kept(site, access)) else {
+                continue;
+            };
             let sent = if table.full { "the whole row".to_owned() } else { table.telling.join(", ") };
             probed.holes.push(
                 Told {

@@ -1,6 +1,6 @@
 //! What GRANT ALL leaves behind and no row needs: REFERENCES, TRIGGER and MAINTAIN on tables, CREATE on schemas.
 
-use super::rights::{Held, Told, access, describe};
+use super::rights::{Held, Told, describe};
 use super::site::Site;
 use super::{Fault, Probe, Probed};
 use crate::db::quote::{readable_identifier, table as quote_table};
@@ -35,7 +35,7 @@ async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
             Some(name) => {
                 let table = TableName { schema: residue.schema.clone(), name: name.clone() };
                 // What the contract does not name is a finding already, or exempted.
-                let Some(access) = access(site, &table) else { continue };
+                let Some(access) = site.setting.contract.table(&table) else { continue };
                 let mut rights: Vec<&str> =
                     residue.held.iter().flat_map(|held| held.rights.iter().map(String::as_str)).collect();
                 rights.sort_unstable();

@@ -1,8 +1,7 @@
 //! Rights that the catalogue shows and no statement may try: how they become findings.
 
 use super::Hole;
-use super::site::Site;
-use crate::model::access::{TableAccess, TableName};
+use crate::model::access::TableAccess;
 use crate::model::finding::{Finding, Reach};
 use serde::Deserialize;
 
@@ -27,16 +26,6 @@ pub(super) fn describe(held: &[Held]) -> String {
     }
     let groups = groups.into_iter().map(|(rights, roles)| format!("{}: {rights}", roles.join(", ")));
     groups.collect::<Vec<_>>().join("; ")
-}
-
-/// What the contract says of a table, by its name.
-pub(super) fn access<'a>(site: &Site<'a>, name: &TableName) -> Option<&'a TableAccess> {
-    site.setting.contract.tables.iter().find(|access| access.table == *name)
-}
-
-/// Whether the contract takes a table out.
-pub(super) fn is_exempt(site: &Site<'_>, name: &TableName) -> bool {
-    site.setting.contract.exempts.iter().any(|exempt| exempt.table == *name)
 }
 
 /// A hole that needs no steps: `shown_by` is the query that tells of the right.

@@ -2,7 +2,7 @@
 //! Only a default that draws from one needs USAGE. What nextval and setval do outlasts a rollback, so that they are
 //! judged by right; reading is tried.
 
-use super::rights::{Held, Told, access, describe};
+use super::rights::{Held, Told, describe};
 use super::site::{Site, Step};
 use super::{Fault, Probe, Probed};
 use crate::db::quote::{readable_identifier, table as quote_table};
@@ -74,7 +74,7 @@ async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
         let told = Told {
             what: format!("sequence {name} is open to those who need nothing of it: {}", describe(&held)),
             object: format!("sequence {name}"),
-            access: fed.as_ref().and_then(|table| access(site, table)),
+            access: fed.as_ref().and_then(|table| site.setting.contract.table(table)),
             why: "its numbers tell how many rows others make, and setval makes their inserts fail",
             remedy: format!(
                 "REVOKE {} ON SEQUENCE {} FROM {}",

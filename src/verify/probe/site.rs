@@ -1,5 +1,7 @@
 //! Where probes are made: a world in a transaction that is rolled back, and who may try what in it.
 
+use super::functions::Function;
+use super::policies::Policy;
 use crate::db::catalog;
 use crate::db::error::DbError;
 use crate::db::impersonate;
@@ -19,6 +21,7 @@ use futures::StreamExt;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use tokio::sync::OnceCell;
 
 /// How many scripts are under way at once.
 const IN_FLIGHT: usize = 50;
@@ -64,14 +67,17 @@ pub(crate) struct Site<'a> {
     pub(crate) stepwise: bool,
     /// What this world's attempts changed elsewhere, without a promise.
     pub(crate) strays: &'a [Stray],
+    pub(crate) known: Known,
+}
+
+/// What several probes ask of the catalogue, read once, by the first of them.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    functions: OnceCell<Vec<Function>>,
+    policies: OnceCell<Vec<Policy>>,
 }
 
 impl<'a> Site<'a> {
-    /// The server's major version: 15 to 18.
-    pub(crate) fn major(&self) -> u32 {
-        self.setting.catalog.server.version_num / 10_000
-    }
-
     /// Those who [knock](Persona::knocks): indices of personas.
     pub(crate) fn knockers(&self) -> impl Iterator<Item = usize> + use<'a> {
         let personas = self.setting.personas;
@@ -106,7 +112,7 @@ impl<'a> Site<'a> {
     }
 
     /// One table as one persona: its rows by standing, their keys, promises and statements' parts.
-    pub(crate) fn scene(&self, subject: usize, persona: usize) -> Scene<'_> {
+    pub(crate) fn scene(&self, subject: usize, persona: usize) -> Scene<'a> {
         Scene {
             contract: self.setting.contract,
             maker: self.maker,
@@ -122,13 +128,7 @@ impl<'a> Site<'a> {
 
     /// The world's rows of a table that stand so to a persona, with their keys.
     pub(crate) fn rows(&self, subject: usize, persona: usize, standing: RowStanding) -> Vec<(&'a Row, &'a str)> {
-        let sight = &self.standing.sights[subject][persona];
-        let rows = self.world.rows.iter().zip(&self.standing.keys);
-        rows.filter(|(row, key)| {
-            row.subject == subject && sight.get(*key).is_some_and(|seen| seen.standing == standing)
-        })
-        .map(|(row, key)| (row, key.as_str()))
-        .collect()
+        self.scene(subject, persona).rows(standing)
     }
 
     /// Whether rows of the world's are hidden from that persona, by the contract.
@@ -175,6 +175,22 @@ impl<'a> Site<'a> {
         let mut roles: Vec<String> = self.roles().iter().map(|&index| self.persona(index).actor.role.clone()).collect();
         roles.sort();
         catalog::document(self.session, sql, &self.setting.contract.schemas, &roles).await
+    }
+
+    /// Every function outside PostgreSQL's own schemas and extensions.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(super) async fn functions(&self) -> Result<&[Function], Failure> {
+        Ok(self.known.functions.get_or_try_init(|| self.catalogue(include_str!("functions.sql"))).await?)
+    }
+
+    /// Every policy of the contract's schemas.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(crate) async fn policies(&self) -> Result<&[Policy], Failure> {
+        Ok(self.known.policies.get_or_try_init(|| self.catalogue(include_str!("policies.sql"))).await?)
     }
 
     /// A psql script that shows what `steps` show.
@@ -228,12 +244,12 @@ impl<'a> Site<'a> {
             pending.push(async move {
                 let Some(become_sql) = become_sql else { return self.session.statement(&step.sql).await };
                 if self.stepwise {
-                    self.session.batch(&become_sql).await.map_err(not_impersonated)?;
+                    self.session.batch(&become_sql).await.map_err(impersonate::not_impersonated)?;
                     return self.session.statement(&step.sql).await;
                 }
                 let (became, result) =
                     futures::join!(self.session.batch(&become_sql), self.session.statement(&step.sql));
-                became.map_err(not_impersonated).and(result)
+                became.map_err(impersonate::not_impersonated).and(result)
             });
         }
         if !self.stepwise {
@@ -254,14 +270,6 @@ impl<'a> Site<'a> {
 /// Whether a right is missing, or a policy refuses.
 pub(crate) fn is_refused(result: &Result<StatementResult, DbError>) -> bool {
     result.as_ref().is_err_and(|error| error.code == sqlstate::INSUFFICIENT_PRIVILEGE)
-}
-
-/// A refusal to become someone must not read as a refusal of what they do.
-fn not_impersonated(error: DbError) -> DbError {
-    if error.is_connection() || error.code == "25P02" {
-        return error;
-    }
-    failed("XX000", &format!("the actor could not be impersonated: {error}"))
 }
 
 fn failed(code: &str, message: &str) -> DbError {

@@ -4,6 +4,7 @@
 use super::site::{Site, Step};
 use super::{Fault, Hole, Probe, Probed};
 use crate::db::quote::{literal, table as quote_table};
+use crate::db::session::StatementResult;
 use crate::db::sqlstate;
 use crate::model::failure::Failure;
 use crate::model::finding::{Finding, Reach};
@@ -24,53 +25,75 @@ const VIEWS: [&str; 3] = ["pg_stats", "pg_stats_ext", "pg_stats_ext_exprs"];
 async fn run(site: &Site<'_>) -> Result<Probed, Failure> {
     let (mut asked, mut scripts) = (Vec::new(), Vec::new());
     for persona in site.roles() {
-        for (index, subject) in site.subjects().iter().enumerate().filter(|(index, _)| site.hides(*index, persona)) {
-            let table = subject.table.name();
-            for view in VIEWS {
-                let select = format!(
-                    "SELECT DISTINCT schemaname::text FROM pg_catalog.{view} WHERE schemaname = {} AND tablename = {}",
-                    literal(&table.schema),
-                    literal(&table.name)
-                );
-                let mut steps = Vec::new();
-                // A target has been analyzed, or will be; here the world's rows are what there is to tell of.
-                if !site.target {
-                    steps.push(Step::privileged(persona, format!("ANALYZE {}", quote_table(&table))));
-                }
-                steps.push(Step::privileged(persona, select.clone()));
-                steps.push(Step::by(persona, select));
-                asked.push((index, persona, view));
-                scripts.push(steps);
-            }
+        let hides: Vec<usize> = (0..site.subjects().len()).filter(|&subject| site.hides(subject, persona)).collect();
+        if hides.is_empty() {
+            continue;
+        }
+        for view in VIEWS {
+            scripts.push(steps(site, persona, view, &hides));
+            asked.push((persona, view, hides.clone()));
         }
     }
     let mut probed = Probed::default();
     let mut told = BTreeSet::new();
-    for (((subject, persona, view), steps), results) in
-        asked.into_iter().zip(&scripts).zip(site.run_all(&scripts).await)
-    {
-        let table = &site.subjects()[subject].access.table;
+    for ((persona, view, hides), results) in asked.into_iter().zip(site.run_all(&scripts).await) {
         let mut last = results.into_iter().rev();
         let (shown, control) = (last.next(), last.next());
-        match (control, shown) {
-            (Some(Ok(there)), _) if there.count == 0 => {}
-            (Some(Ok(_)), Some(Ok(seen))) => {
-                probed.tried += 1;
-                if seen.count > 0 && told.insert(subject) {
-                    probed.holes.push(hole(site, subject, persona, view, steps));
-                }
+        let (there, seen) = match (control, shown) {
+            (Some(Ok(there)), Some(Ok(seen))) => (named(there), named(seen)),
+            (Some(Ok(there)), Some(Err(error))) if error.code == sqlstate::INSUFFICIENT_PRIVILEGE => {
+                (named(there), BTreeSet::new())
             }
-            (Some(Ok(_)), Some(Err(error))) if error.code == sqlstate::INSUFFICIENT_PRIVILEGE => probed.tried += 1,
+            // Nothing is there to be seen.
+            (Some(Ok(there)), _) if there.count == 0 => continue,
             (Some(Err(error)), _) | (_, Some(Err(error))) => {
-                probed.doubts.push(NotRun { what: format!("{table}/{view}"), why: error.to_string() });
+                probed.doubts.push(NotRun { what: view.to_owned(), why: error.to_string() });
+                continue;
             }
-            _ => probed.doubts.push(NotRun { what: format!("{table}/{view}"), why: "no answer".to_owned() }),
+            _ => {
+                probed.doubts.push(NotRun { what: view.to_owned(), why: "no answer".to_owned() });
+                continue;
+            }
+        };
+        for subject in hides {
+            let name = qualified(site, subject);
+            probed.tried += usize::from(there.contains(&name));
+            if seen.contains(&name) && told.insert(subject) {
+                probed.holes.push(hole(site, subject, persona, view));
+            }
         }
     }
     Ok(probed)
 }
 
-fn hole(site: &Site<'_>, subject: usize, persona: usize, view: &str, steps: &[Step]) -> Hole {
+/// Asks a view for the tables: all at once, for it reads the statistics of every table whichever it is asked for.
+fn steps(site: &Site<'_>, persona: usize, view: &str, subjects: &[usize]) -> Vec<Step> {
+    let tables = subjects.iter().map(|&subject| site.table(subject).name());
+    let (names, pairs): (Vec<String>, Vec<String>) = tables
+        .map(|table| (quote_table(&table), format!("({}, {})", literal(&table.schema), literal(&table.name))))
+        .unzip();
+    let select = format!(
+        "SELECT DISTINCT schemaname || '.' || tablename FROM pg_catalog.{view} WHERE (schemaname, tablename) IN ({})",
+        pairs.join(", ")
+    );
+    // A target has been analyzed, or will be; here the world's rows are what there is to tell of.
+    let analyze = format!("ANALYZE {}", names.join(", "));
+    let mut steps = if site.target { Vec::new() } else { vec![Step::privileged(persona, analyze)] };
+    steps.extend([Step::privileged(persona, select.clone()), Step::by(persona, select)]);
+    steps
+}
+
+/// The table as the views' columns name it.
+fn qualified(site: &Site<'_>, subject: usize) -> String {
+    let table = site.table(subject).name();
+    format!("{}.{}", table.schema, table.name)
+}
+
+fn named(result: StatementResult) -> BTreeSet<String> {
+    result.keys.into_iter().flatten().collect()
+}
+
+fn hole(site: &Site<'_>, subject: usize, persona: usize, view: &str) -> Hole {
     let access = &site.subjects()[subject].access;
     let role = &site.persona(persona).actor.role;
     Hole {
@@ -89,6 +112,6 @@ fn hole(site: &Site<'_>, subject: usize, persona: usize, view: &str, steps: &[St
             statement: String::new(),
             attempts: Vec::new(),
         },
-        steps: steps.to_vec(),
+        steps: steps(site, persona, view, &[subject]),
     }
 }

@@ -2,48 +2,51 @@
 //! findings show, and of the one that is asked for.
 
 use super::Run;
-use super::tried::Tried;
+use super::tried_world::Tried;
 use crate::db::quote::{literal, table as quote_table};
 use crate::db::session::Session;
 use crate::model::access::Command;
 use crate::model::attempt::{Attempt, Outcome, Verdict};
+use crate::model::explanation::Explanation;
 use crate::verify::explain::Explainer;
-use crate::verify::form::{Aim, Planned};
+use crate::verify::form::{Aim, Planned, Route};
 use crate::verify::judge::Case;
 use crate::verify::minimal::{Evidence, Shows, Watched};
 use crate::verify::probe::site::Site;
 use crate::verify::repro::{Act, Becoming, Piece, Script};
 use crate::verify::world::build::read_back_sql;
-use crate::verify::world::insert::key_condition;
+use crate::verify::world::insert::{key_condition, key_expression};
 use crate::verify::{findings, minimal, probe, program};
+use futures::StreamExt;
 use std::collections::BTreeSet;
 
 /// How many findings of a run are explained; `--explain` explains each of the others.
 const EXPLAINED: usize = 200;
+
+/// How many explanations are under way at once.
+const AT_ONCE: usize = 20;
 
 impl Run<'_> {
     /// Explains those of this world's attempts that findings show, and what is asked for.
     pub(super) async fn explain(&mut self, session: &Session, tried: &Tried<'_>) {
         let explainer = Explainer {
             session,
-            setting: self.setting,
             world: tried.world,
             keys: &tried.standing.keys,
             target: self.ground.target,
+            stepwise: self.ground.stepwise,
         };
-        let mut script = None;
-        for (place, attempt, asked) in self.shown(tried) {
-            if !asked && self.explanations.len() >= EXPLAINED {
-                continue;
-            }
-            if let Some(case) = tried.case(place) {
-                let explanation = explainer.explain(&case, &attempt).await;
-                if asked {
-                    script = Some((case, attempt, explanation.lines()));
-                }
-                self.explanations.push(explanation);
-            }
+        let room = EXPLAINED.saturating_sub(self.explanations.len());
+        let mut cases = Vec::new();
+        for (nth, (place, attempt, asked)) in self.shown(tried).into_iter().enumerate() {
+            cases.extend(tried.case(place).filter(|_| asked || nth < room).map(|case| (case, attempt, asked)));
         }
+        let explained = cases.iter().map(|(case, attempt, _)| explainer.explain(case, attempt));
+        let at_once = if self.ground.stepwise { 1 } else { AT_ONCE };
+        let explanations: Vec<Explanation> = futures::stream::iter(explained).buffered(at_once).collect().await;
+        let script = cases.into_iter().zip(&explanations).find(|((_, _, asked), _)| *asked);
+        let script = script.map(|((case, attempt, _), explanation)| (case, attempt, explanation.lines()));
+        self.explanations.extend(explanations);
         // Last: it takes the world away.
         if let Some((case, attempt, lines)) = script.filter(|_| self.options.repro) {
             self.script = Some(script_of(session, tried, &case, &attempt, lines).await);
@@ -117,7 +120,7 @@ async fn script_of(
 
 /// The attempt's statement; one that shows all rows is held to the row in question, so that no others are shown.
 fn statement(tried: &Tried<'_>, case: &Case<'_>, key: Option<&str>) -> String {
-    let Planned { sql, command, aim, needs, .. } = case.planned;
+    let Planned { sql, command, aim, needs, route, .. } = case.planned;
     let table = &case.subject.table;
     if case.observed.is_none() {
         let (role, name) = (literal(&case.persona.actor.role), literal(&quote_table(&table.name())));
@@ -132,9 +135,16 @@ fn statement(tried: &Tried<'_>, case: &Case<'_>, key: Option<&str>) -> String {
     }
     let row = key.and_then(|key| tried.world.row_of(&tried.standing.keys, case.planned.subject, key));
     let condition = row.and_then(|row| key_condition(table, &row.values));
-    match (command, aim, condition) {
-        (Command::Select, Aim::All(_) | Aim::Count(_), Some(condition)) => format!("{sql} WHERE {condition}"),
-        _ => sql.clone(),
+    match (command, aim, route, condition) {
+        (Command::Select, _, Route::Copy, Some(condition)) => {
+            let (name, key) = (quote_table(&table.name()), key_expression(table, ""));
+            format!("COPY (SELECT {key} FROM {name} WHERE {condition}) TO STDOUT")
+        }
+        (Command::Select, Aim::All(_), Route::After { first, .. }, Some(condition)) => {
+            format!("{first} WHERE {condition}; {sql}")
+        }
+        (Command::Select, Aim::All(_) | Aim::Count(_), _, Some(condition)) => format!("{sql} WHERE {condition}"),
+        _ => case.planned.statement(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The mutants of `--mutate`: each is made behind a savepoint of the world that stands, tried, and taken back.
 
 use super::Run;
-use super::tried::Tried;
+use super::tried_world::Tried;
 use crate::db::catalog as catalogue;
 use crate::db::session::{Prepared, Session};
 use crate::model::attempt::{Attempt, Verdict};
@@ -11,8 +11,7 @@ use crate::model::mutation::{Fate, Mutated, Mutation};
 use crate::verify::coverage;
 use crate::verify::judge::judge;
 use crate::verify::mutate::{self, Mutant, matter::Matter};
-use crate::verify::probe::policies::policies;
-use crate::verify::probe::site::Site;
+use crate::verify::probe::site::{Known, Site};
 use crate::verify::probe::{self, Fault, PROBES, Probes};
 use crate::verify::program::{Place, Program};
 use crate::verify::stray::{self, Stray};
@@ -133,7 +132,7 @@ impl Run<'_> {
             let program = ring.program.get_or_insert_default();
             let pairs = program.trials.iter().filter_map(|trial| trial.reads_back).collect();
             let counter = Counter::prepare(&current, self.setting.subjects).await?;
-            let emptied = counter.as_ref().map(|counter| counter.emptied.as_str());
+            let emptied = counter.as_ref().and_then(|counter| counter.emptied.as_deref());
             let (setting, fresh) = (self.setting, &program.fresh);
             let reader = Reader { session: &current, setting, standing: &standing, whole: &whole, fresh, emptied };
             let read_backs = reader.prepare(&pairs).await?;
@@ -153,7 +152,7 @@ impl Run<'_> {
         world: &World,
     ) -> Result<(Vec<(Mutant, BTreeSet<usize>)>, Vec<String>), Failure> {
         let site = self.site(bench, self.setting, maker, world);
-        let policies = policies(&site).await?;
+        let policies = site.policies().await?;
         let mut roles: Vec<String> = site.roles().iter().map(|&index| site.persona(index).actor.role.clone()).collect();
         roles.sort();
         let matter = Matter::read(&bench.session, &self.setting.contract.schemas, &roles).await?;
@@ -161,7 +160,7 @@ impl Run<'_> {
         let index = |name: &_| subjects.iter().position(|subject| subject.table.name() == *name);
         // Table -> tables whose policies read it.
         let mut readers: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
-        for policy in &policies {
+        for policy in policies {
             for read in &policy.reads {
                 if let (Some(read), Some(reader)) = (index(&read.table()), index(&policy.table())) {
                     readers.entry(read).or_default().insert(reader);
@@ -229,7 +228,7 @@ impl Run<'_> {
                     standing: &bench.standing,
                     whole: &bench.whole,
                     fresh: &part.fresh,
-                    emptied: bench.counter.as_ref().map(|counter| counter.emptied.as_str()),
+                    emptied: bench.counter.as_ref().and_then(|counter| counter.emptied.as_deref()),
                 },
                 read_backs: &bench.read_backs,
                 copies: &bench.copies,
@@ -336,6 +335,7 @@ impl Run<'_> {
             target: false,
             stepwise: self.ground.stepwise,
             strays: &[],
+            known: Known::default(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Puts a world into the database, and reads with the contract's reference query how its rows stand.
 
-use super::insert::{insert, key_among, key_expression};
+use super::insert::{insert, key_expression, keys_condition};
 use super::{Seen, Setting, Sight, Subject, World, parse_standing};
 use crate::contract::reference;
 use crate::db::error::DbError;
@@ -123,7 +123,7 @@ pub(crate) fn read_back_sql(
     let key = key_expression(&subject.table, "r.");
     let locator = "r.tableoid::text || r.ctid::text";
     let known: Vec<String> = known.iter().map(|locator| format!("\"{locator}\"")).collect();
-    let scope = keys.map_or_else(String::new, |keys| format!(" WHERE {}", key_among(&subject.table, "r.", keys)));
+    let scope = keys.map_or_else(String::new, |keys| format!(" WHERE {}", keys_condition(&subject.table, "r.", keys)));
     format!(
         "SELECT {locator} || chr(31) || CASE WHEN {locator} = ANY ('{{{}}}'::text[]) THEN '' ELSE {standing} END \
          || chr(31) || {key} FROM {} r{scope}",
@@ -196,9 +196,7 @@ pub(crate) async fn sights(
                 let standing = row.standing.ok_or_else(|| unreadable(subject))?;
                 sight.insert(row.key, Seen { locator: row.locator, standing });
             }
-            let missing =
-                world.rows.iter().zip(keys).any(|(row, key)| row.subject == index && !sight.contains_key(key));
-            if missing {
+            if world.keyed(index, keys).any(|(_, key)| !sight.contains_key(key)) {
                 return Err(Failure::new(
                     FailureKind::Inconclusive,
                     format!(
@@ -216,8 +214,8 @@ pub(crate) async fn sights(
     Ok(sights)
 }
 
-fn scope<'a>(world: &World, keys: &'a [String], subject: usize) -> Vec<&'a str> {
-    world.rows.iter().zip(keys).filter(|(row, _)| row.subject == subject).map(|(_, key)| key.as_str()).collect()
+fn scope<'a>(world: &'a World, keys: &'a [String], subject: usize) -> Vec<&'a str> {
+    world.keyed(subject, keys).map(|(_, key)| key.as_str()).collect()
 }
 
 fn unreadable(subject: &Subject) -> Failure {

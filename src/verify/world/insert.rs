@@ -1,7 +1,7 @@
 //! INSERT statements from rows, and the expressions that name a row.
 
 use crate::db::quote::{literal, readable_identifier, table as quote_table};
-use crate::model::catalog::Table;
+use crate::model::catalog::{Column, Table};
 use std::collections::BTreeMap;
 
 /// A value as SQL: NULL or an untyped literal, which the server reads as the column's type.
@@ -65,18 +65,6 @@ pub(crate) fn key_expression(table: &Table, qualifier: &str) -> String {
     }
 }
 
-/// A condition that is true for the rows of these names. An index serves it where one column names a row.
-pub(crate) fn key_among(table: &Table, qualifier: &str, keys: &[&str]) -> String {
-    let list: Vec<String> = keys.iter().map(|key| literal(key)).collect();
-    let list = list.join(", ");
-    if let [only] = key_columns(table).as_slice()
-        && let Some(column) = table.column(only).filter(|column| !column.is_array)
-    {
-        return format!("{qualifier}{} = ANY (ARRAY[{list}]::{}[])", readable_identifier(only), column.type_name);
-    }
-    format!("{} = ANY (ARRAY[{list}]::text[])", key_expression(table, qualifier))
-}
-
 /// A condition that is true for the one row with these key values; `None` where the table has no key.
 pub(crate) fn key_condition(table: &Table, values: &BTreeMap<String, Option<String>>) -> Option<String> {
     let columns = key_columns(table);
@@ -91,4 +79,28 @@ pub(crate) fn key_condition(table: &Table, values: &BTreeMap<String, Option<Stri
         })
         .collect();
     Some(parts?.join(" AND "))
+}
+
+/// A condition that is true for the rows whose [names](key_expression) are `keys`, and that an index over the key's
+/// columns serves; `qualifier` as there.
+pub(crate) fn keys_condition(table: &Table, qualifier: &str, keys: &[&str]) -> String {
+    let list: Vec<String> = keys.iter().map(|key| literal(key).trim_start().to_owned()).collect();
+    let names = format!("ARRAY[{}]::text[]", list.join(", "));
+    let by_name = format!("{} = ANY ({names})", key_expression(table, qualifier));
+    let columns: Option<Vec<&Column>> = key_columns(table).iter().map(|name| table.column(name)).collect();
+    match columns.as_deref() {
+        None | Some([]) => by_name,
+        Some([column]) => {
+            let name = readable_identifier(&column.name);
+            format!("{qualifier}{name} = ANY (({names})::{}[])", column.type_name)
+        }
+        Some(several) => {
+            let parts = several.iter().zip(1..).map(|(column, place)| {
+                let name = readable_identifier(&column.name);
+                let part = format!("SELECT (k::text[])[{place}] FROM unnest({names}) AS k");
+                format!("{qualifier}{name} = ANY (ARRAY({part})::{}[])", column.type_name)
+            });
+            parts.chain([by_name.clone()]).collect::<Vec<_>>().join(" AND ")
+        }
+    }
 }

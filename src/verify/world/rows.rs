@@ -1,7 +1,7 @@
 //! Plans a world's rows: who owns what, which parents rows hang on, and a value for every other column.
 
 use super::insert::{insert, key_columns};
-use super::order::{in_order, subject_of};
+use super::order::in_order;
 use super::values::{unique_value, value};
 use super::{Row, Subject, World, WorldKind};
 use crate::model::access::{OwnerPath, Ownership, TableName};
@@ -22,6 +22,8 @@ pub(crate) struct Maker<'a> {
     pub(crate) kind: WorldKind,
     pub(crate) catalog: &'a Catalog,
     pub(crate) subjects: &'a [Subject],
+    /// Every subject's table, with its index.
+    pub(crate) places: &'a BTreeMap<TableName, usize>,
     pub(crate) personas: &'a [Persona],
     /// Rows that exist for their values' sake and whose values the database did not take, as subject and number: they
     /// have ordinary ones.
@@ -38,7 +40,7 @@ pub(crate) fn is_varied(row: &Row) -> bool {
 /// # Errors
 /// Inconclusive, naming table and column, where no row can be made from the catalogue.
 pub(crate) fn plan(maker: &Maker<'_>) -> Result<World, Failure> {
-    let mut world = World { kind: maker.kind, support: Vec::new(), rows: Vec::new() };
+    let mut world = World::new(maker.kind);
     let mut supported = BTreeSet::new();
     for subject in in_order(maker.subjects) {
         maker.support_accounts(subject, &mut world, &mut supported)?;
@@ -48,7 +50,7 @@ pub(crate) fn plan(maker: &Maker<'_>) -> Result<World, Failure> {
             let row_holder = if number == 0 { None } else { holder };
             let values = maker.row(subject, row_holder, number, parents, &name, ordinal, &world, &mut supported)?;
             world.support.extend(values.1);
-            world.rows.push(Row { subject, holder: row_holder, number, values: values.0 });
+            world.push(Row { subject, holder: row_holder, number, values: values.0 });
         }
     }
     Ok(world)
@@ -68,12 +70,14 @@ impl Maker<'_> {
         &self.subjects[subject].table
     }
 
+    /// The index of the subject whose table that is.
+    pub(crate) fn subject_of(&self, name: &TableName) -> Option<usize> {
+        self.places.get(name).copied()
+    }
+
     /// The owner paths of a subject.
     pub(crate) fn paths(&self, subject: usize) -> &[OwnerPath] {
-        match &self.subjects[subject].access.ownership {
-            Ownership::All(paths) | Ownership::Any(paths) => paths,
-            Ownership::None | Ownership::Sql(_) => &[],
-        }
+        self.subjects[subject].access.ownership.paths()
     }
 
     /// What makes a row `holder`'s by `path`, hanging on its `number`th parent row (or another of its, where there are
@@ -92,7 +96,7 @@ impl Maker<'_> {
                 Some(BTreeMap::from([(column.clone(), Some(uid))]))
             }
             OwnerPath::Parent { parent, .. } => {
-                let parent_subject = subject_of(self.subjects, parent)?;
+                let parent_subject = self.subject_of(parent)?;
                 let row = world.row(parent_subject, holder, number).or_else(|| world.row(parent_subject, holder, 1))?;
                 Some(self.hang_on(path, subject, row))
             }
@@ -109,10 +113,10 @@ impl Maker<'_> {
         world: &World,
     ) -> Vec<(usize, Hold)> {
         let OwnerPath::Parent { parent, .. } = path else { return Vec::new() };
-        let Some(parent) = subject_of(self.subjects, parent).filter(|_| self.kind == WorldKind::Different) else {
+        let Some(parent) = self.subject_of(parent).filter(|_| self.kind == WorldKind::Different) else {
             return Vec::new();
         };
-        let rows = world.rows.iter().filter(|row| row.subject == parent && row.holder == Some(holder));
+        let rows = world.of(parent).filter(|row| row.holder == Some(holder));
         rows.filter(|row| row.number > 1).map(|row| (row.number, self.hang_on(path, subject, row))).collect()
     }
 
@@ -143,9 +147,7 @@ impl Maker<'_> {
     fn few_pairs(&self, subject: usize) -> bool {
         let paths = self.paths(subject);
         let single = |path: &OwnerPath| match path {
-            OwnerPath::Parent { parent, .. } => {
-                subject_of(self.subjects, parent).is_some_and(|parent| self.one_each(parent))
-            }
+            OwnerPath::Parent { parent, .. } => self.subject_of(parent).is_some_and(|parent| self.one_each(parent)),
             OwnerPath::Column(_) => false,
         };
         paths.len() > 1 && paths.iter().any(single)
@@ -155,7 +157,7 @@ impl Maker<'_> {
     fn wanted(&self, subject: usize, world: &World) -> Vec<(Option<usize>, usize, Hold)> {
         let paths = self.paths(subject);
         let holders: Vec<usize> = (0..self.personas.len()).filter(|&index| self.personas[index].has_rows).collect();
-        let varied = self.variations(subject).len();
+        let varied = self.count_varied(subject, world);
         let mut wanted = Vec::new();
         if paths.is_empty() {
             if self.subjects[subject].access.ownership == Ownership::None {
@@ -178,13 +180,14 @@ impl Maker<'_> {
         let crossed: Vec<usize> = if paths.len() > 1 { self.main_pair(&holders) } else { Vec::new() };
         for &holder in &holders {
             // The account that only owns: its rows are another's to everyone who tries.
-            let varied = if self.personas[holder].tries { 0 } else { varied };
+            let further = |count: usize| if self.personas[holder].tries { 0 } else { count };
             let most = if self.one_each(subject) {
                 1
             } else if self.few_pairs(subject) {
                 ROWS_EACH - 1
             } else {
-                ROWS_EACH + varied
+                // One on each of its parents, too: a condition may be on those.
+                (ROWS_EACH + further(varied)).max(further(self.count_parents(subject, holder, world)))
             };
             for number in 1..=most {
                 if number == ROWS_EACH && crossed.contains(&holder) {
@@ -240,9 +243,8 @@ impl Maker<'_> {
             orphans.push(paths.iter().map(|path| (path.column().to_owned(), None)).collect());
         }
         if let [path @ OwnerPath::Parent { parent, .. }] = paths {
-            let parents = subject_of(self.subjects, parent)
-                .into_iter()
-                .flat_map(|parent| world.rows.iter().filter(move |row| row.subject == parent && row.number == 0));
+            let parents =
+                self.subject_of(parent).into_iter().flat_map(|parent| world.of(parent).filter(|row| row.number == 0));
             orphans.extend(parents.map(|row| self.hang_on(path, subject, row)));
         }
         orphans
@@ -286,7 +288,17 @@ impl Maker<'_> {
         let table = self.table(subject);
         let mut values = hold;
         let mut support = Vec::new();
+        let varied = self.varied(subject, number, world);
         for key in &table.foreign_keys {
+            if key.columns.iter().all(|column| varied.contains_key(column)) {
+                values.extend(
+                    key.columns
+                        .iter()
+                        .filter_map(|column| varied.get_key_value(column))
+                        .map(|(name, value)| (name.clone(), value.clone())),
+                );
+                continue;
+            }
             if key.columns.iter().any(|column| values.contains_key(column)) {
                 let more = self.refer_to_held(key, &values, number, world);
                 values.extend(more);
@@ -302,10 +314,6 @@ impl Maker<'_> {
             table.columns.iter().find(free).map(|column| column.name.clone())
         });
         let telling = telling.flatten();
-        let varied = (number > ROWS_EACH && !self.refused.contains(&(subject, number)))
-            .then(|| self.variations(subject).into_iter().nth(number - ROWS_EACH - 1))
-            .flatten()
-            .unwrap_or_default();
         for column in &table.columns {
             if column.generated || values.contains_key(&column.name) {
                 continue;
@@ -382,11 +390,11 @@ impl Maker<'_> {
     /// The rest of a composite foreign key of which some columns are set already, such as the owner: that of a parent
     /// row that agrees with them, where there is one.
     fn refer_to_held(&self, key: &ForeignKey, values: &Values, number: usize, world: &World) -> Values {
-        let Some(subject) = subject_of(self.subjects, &key.target()) else { return Values::new() };
+        let Some(subject) = self.subject_of(&key.target()) else { return Values::new() };
         let pairs = || key.columns.iter().zip(&key.target_columns);
         let agrees =
             |row: &&Row| pairs().all(|(from, to)| values.get(from).is_none_or(|v| row.values.get(to) == Some(v)));
-        let mut fits = world.rows.iter().filter(|row| row.subject == subject).filter(agrees);
+        let mut fits = world.of(subject).filter(agrees);
         let parent = fits.clone().find(|row| row.number == number).or_else(|| fits.next());
         let rest = parent
             .into_iter()
@@ -406,15 +414,16 @@ impl Maker<'_> {
         supported: &mut BTreeSet<String>,
     ) -> Result<(Values, Vec<String>), Failure> {
         let target = key.target();
-        let parent = subject_of(self.subjects, &target).and_then(|subject| {
-            let mut all = world.rows.iter().filter(|row| row.subject == subject);
+        let parent = self.subject_of(&target).and_then(|subject| {
+            let mut all = world.of(subject);
             if self.subjects[subject].access.ownership == Ownership::None {
                 // Each row another one, and the last for new rows: a key may hold the owner together with this.
                 let nth = holder.unwrap_or_default() * ROWS_EACH + number;
                 return if number == 0 { all.next_back() } else { all.clone().find(|row| row.number == nth) }
                     .or_else(|| all.next());
             }
-            holder.and_then(|holder| world.row(subject, holder, number.max(1))).or_else(|| all.next())
+            let of_holder = |number| holder.and_then(|holder| world.row(subject, holder, number));
+            of_holder(number.max(1)).or_else(|| of_holder(1)).or_else(|| all.next())
         });
         if let Some(parent) = parent {
             let pairs = key.columns.iter().zip(&key.target_columns);
@@ -470,7 +479,7 @@ impl Maker<'_> {
                 !all.contains_key(name) && table.column(name).is_some_and(|c| c.not_null && !c.has_default)
             });
             if needed {
-                let nothing = World { kind: self.kind, support: Vec::new(), rows: Vec::new() };
+                let nothing = World::new(self.kind);
                 let (more, before) = self.refer(table, key, None, 1, &nothing, supported)?;
                 all.extend(more);
                 statements.extend(before);

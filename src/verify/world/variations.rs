@@ -1,11 +1,10 @@
 //! Which values another's rows hold between them, so that a condition on any column, or on two that policies name,
 //! shows. The policies are read to choose values, and never to judge.
 
-use super::WorldKind;
 use super::constants::{Mentioned, fitting, mentioned};
-use super::rows::{Maker, Values};
+use super::rows::Values;
 use super::values::value;
-use crate::model::catalog::{Column, Table};
+use crate::model::catalog::{Asked, Column, Table};
 use std::collections::BTreeSet;
 
 /// How many rows there are at most for the sake of their values.
@@ -14,33 +13,13 @@ const MOST: usize = 40;
 /// How many constants of one column are tried at most.
 const MOST_CONSTANTS: usize = 12;
 
-impl Maker<'_> {
-    /// The values of the rows that are there for their values' sake: in the first world, unless a unique index leaves no
-    /// room for them.
-    pub(crate) fn variations(&self, subject: usize) -> Vec<Values> {
-        let table = self.table(subject);
-        let refers = |name: &String| {
-            table.foreign_keys.iter().any(|key| key.columns.contains(name))
-                || self.paths(subject).iter().any(|path| path.column() == name)
-        };
-        let narrow = |name: &String| {
-            refers(name)
-                || table.column(name).is_some_and(|column| !column.enum_labels.is_empty() || column.base_type == "bool")
-        };
-        if self.kind != WorldKind::Different || table.uniques.iter().any(|columns| columns.iter().all(narrow)) {
-            return Vec::new();
-        }
-        let unique = |name: &String| table.uniques.iter().any(|columns| columns.contains(name));
-        rows(table, |column| !refers(&column.name) && !unique(&column.name))
-    }
-}
-
 /// The values that `column` must have in some row: labels, truth values, both sides of now, what conditions mention,
-/// and NULL; none where any value is as good as another.
-fn all(table: &Table, column: &Column) -> Vec<Option<String>> {
+/// who tries, and NULL; none where any value is as good as another.
+fn all(table: &Table, column: &Column, who: &[String]) -> Vec<Option<String>> {
     let mut values: Vec<Option<String>> = by_type(column).into_iter().map(Some).collect();
-    values.extend(asked(table, column).into_iter().map(Some));
-    let called: Vec<Mentioned> = table.called.iter().map(|text| mentioned(text)).collect();
+    values.extend(asked(table, column, who).into_iter().map(Some));
+    let who = |text: &String| if text.contains(&column.name) { who } else { &[] };
+    let called: Vec<Mentioned> = table.called.iter().map(|text| with(mentioned(text), who(text))).collect();
     values.extend(called.iter().flat_map(|found| fitting(column, found)).take(MOST_CONSTANTS).map(Some));
     let other = !values.is_empty() && by_type(column).is_empty();
     values.extend(other.then(|| value(column, 1)).flatten().map(Some));
@@ -66,20 +45,31 @@ fn by_type(column: &Column) -> Vec<String> {
     }
 }
 
-/// The values that the policies which name `column` suggest.
-fn asked(table: &Table, column: &Column) -> Vec<String> {
+/// The values that the policies which name `column` suggest; they may compare it with `who` tries.
+fn asked(table: &Table, column: &Column, who: &[String]) -> Vec<String> {
     let asks = table.asks.iter().filter(|asked| asked.columns.contains(&column.name));
-    asks.flat_map(|asked| fitting(column, &mentioned(&asked.text))).take(MOST_CONSTANTS).collect()
+    // A document's parts may be cast to anything: who tries stands there only where the policy asks who that is.
+    let who = |asked: &Asked| {
+        let asks_who = ["uid(", "jwt", "current_setting", "current_user", "email"];
+        let may = !column.base_type.starts_with("json") || asks_who.iter().any(|word| asked.text.contains(word));
+        if may { who } else { &[] }
+    };
+    asks.flat_map(|asked| fitting(column, &with(mentioned(&asked.text), who(asked)))).take(MOST_CONSTANTS).collect()
+}
+
+fn with(mut mentioned: Mentioned, who: &[String]) -> Mentioned {
+    mentioned.constants.splice(0..0, who.iter().cloned());
+    mentioned
 }
 
 /// The values that a row which is written should have in turn, for a check may let in what has one of them: labels,
-/// truth values and what policies compare the column with.
-pub(crate) fn to_write(table: &Table, column: &Column) -> Vec<String> {
+/// truth values and what policies compare the column with, `who` tries among that.
+pub(crate) fn to_write(table: &Table, column: &Column, who: &[String]) -> Vec<String> {
     let mut values = match column.base_type.as_str() {
         "timestamptz" | "timestamp" | "date" => Vec::new(),
         _ => by_type(column),
     };
-    values.extend(asked(table, column));
+    values.extend(asked(table, column, who));
     let mut known = BTreeSet::new();
     values.retain(|value| known.insert(value.clone()));
     values
@@ -92,13 +82,13 @@ pub(crate) fn is_named(table: &Table, column: &Column) -> bool {
 }
 
 /// The rows: each of their columns' values at least once, and each two values of each two columns that policies name,
-/// as far as [`MOST`] rows go. `free` says which columns can be given any value.
-fn rows(table: &Table, free: impl Fn(&Column) -> bool) -> Vec<Values> {
+/// as far as [`MOST`] rows go. `free` says which columns can be given any value; `who` tries, as text.
+pub(crate) fn rows(table: &Table, free: impl Fn(&Column) -> bool, who: &[String]) -> Vec<Values> {
     let columns: Vec<(&Column, Vec<Option<String>>)> = table
         .columns
         .iter()
         .filter(|column| !column.generated && !column.identity_always && free(column))
-        .map(|column| (column, all(table, column)))
+        .map(|column| (column, all(table, column, who)))
         .filter(|(_, values)| !values.is_empty())
         .collect();
     let counts: Vec<usize> = columns.iter().map(|(_, values)| values.len()).collect();

@@ -33,7 +33,7 @@ impl<'a> Tried<'a> {
         for planned in &program.planned {
             told.entry((planned.subject, planned.persona)).or_insert_with(|| {
                 let sight = &standing.sights[planned.subject][planned.persona];
-                let rows = world.rows.iter().zip(&standing.keys).filter(|(row, _)| row.subject == planned.subject);
+                let rows = world.keyed(planned.subject, &standing.keys);
                 rows.filter_map(|(_, key)| sight.get(key)).map(|seen| seen.standing).collect()
             });
         }
