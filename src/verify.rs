@@ -20,4 +20,4 @@ mod world;
 
 pub use form::UNBOUNDED;
 pub use probe::{About, probes};
-pub use suite::{Ground, Options, Verified, verify};
+pub use suite::{Connect, Ground, Mutating, Options, Verified, verify, verify_and_mutate};

@@ -1,6 +1,7 @@
 //! `verify-rls`: shows by impersonation that no one reaches another's rows, on a scratch database or on a target.
 
 mod copy;
+mod mutants;
 
 use crate::cli::args::{ConnectionArgs, ProjectArgs};
 use crate::cli::exit::Exit;
@@ -12,6 +13,7 @@ use crate::migrate;
 use crate::model::access::Contract;
 use crate::model::explanation::Explanation;
 use crate::model::failure::Failure;
+use crate::model::mutation::Fate;
 use crate::model::report::{Environment, NotRun, Report};
 use crate::model::source::SourceFile;
 use crate::report::{self, human, json};
@@ -106,20 +108,14 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     let asked = args.repro.clone().or_else(|| args.explain.clone());
     let only = asked.as_deref().map_or_else(|| args.only.clone(), Options::scope);
     let today = time::OffsetDateTime::now_utc().date();
-    let options = Options {
-        only,
-        bare_bound: args.bare_bound,
-        asked: asked.clone(),
-        repro: args.repro.is_some(),
-        today,
-        mutate: args.mutate,
-    };
+    let options =
+        Options { only, bare_bound: args.bare_bound, asked: asked.clone(), repro: args.repro.is_some(), today };
     let tool = concat!("chartchek-db ", env!("CARGO_PKG_VERSION")).to_owned();
     let mut environment = Environment { project: project.describe(), tool, ..Environment::default() };
     let (verified, mut not_tried) = if args.target || args.connection.database_url.is_some() {
         on_target(&args, &contract, &options, &mut environment).await?
     } else {
-        on_scratch(&args, &project, &contract, &options, &mut environment).await?
+        on_scratch(&args, &project, &contract, &options, &mut environment, output).await?
     };
     if let Some(id) = &asked {
         let told = if args.repro.is_some() { verified.script } else { explained(id, &verified, &options) };
@@ -184,6 +180,7 @@ async fn on_scratch(
     contract: &Contract,
     options: &Options,
     environment: &mut Environment,
+    output: &Output,
 ) -> Result<(Verified, Vec<NotRun>), Failure> {
     let choice = args.engine.unwrap_or(EngineChoice::Auto);
     let mut applied = None;
@@ -203,7 +200,15 @@ async fn on_scratch(
         stepwise: scratch.max_sessions() == 1,
         errors_per_session: scratch.errors_per_session(),
     };
-    let verified = verify::verify(contract, ground, options, &mut async || scratch.connect().await).await?;
+    let connect = &mut async || scratch.connect().await;
+    let verified = if args.mutate {
+        mutants::verify(args, project, &scratch, output, async |mutating| {
+            verify::verify_and_mutate(contract, ground, options, connect, Some(mutating)).await
+        })
+        .await?
+    } else {
+        verify::verify(contract, ground, options, connect).await?
+    };
     let engine = scratch.engine().to_owned();
     let not_tried =
         scratch.not_tried().into_iter().map(|what| NotRun { what, why: format!("not on {engine}") }).collect();
@@ -267,9 +272,14 @@ fn exit(report: &Report, args: &Args) -> Exit {
     let summary = report.summary();
     let nothing = summary.attempts == 0 && summary.probes == 0;
     let strict = args.strict && summary.beyond > 0;
-    if summary.findings > 0 || summary.leak > 0 || summary.over_denial > 0 || strict {
+    let mutants = |fate| report.mutation.as_ref().map_or(0, |mutation| mutation.count(fate));
+    if summary.findings > 0 || summary.leak > 0 || summary.over_denial > 0 || strict || mutants(Fate::Survived) > 0 {
         Exit::Findings
-    } else if summary.inconclusive > 0 || nothing || (summary.not_run > 0 && !args.allow_not_run) {
+    } else if summary.inconclusive > 0
+        || nothing
+        || mutants(Fate::Undecided) > 0
+        || (summary.not_run > 0 && !args.allow_not_run)
+    {
         Exit::Inconclusive
     } else {
         Exit::Clean

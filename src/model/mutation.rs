@@ -7,18 +7,24 @@ use std::fmt;
 pub enum Fate {
     /// An attempt, a probe or a check told it from the database as it is.
     Killed,
-    /// Nothing did.
+    /// Nothing did, although somebody sees or reaches something else: a finding.
     Survived,
+    /// Nothing did, and nobody sees or reaches anything else in the small world.
+    Equivalent,
     /// It could not be made, or what was tried on it shows nothing: never counted as killed.
     Undecided,
 }
 
 impl Fate {
+    /// All of them, in the order of reports.
+    pub const ALL: [Self; 4] = [Self::Killed, Self::Survived, Self::Equivalent, Self::Undecided];
+
     /// The word in reports.
     pub fn word(self) -> &'static str {
         match self {
             Self::Killed => "killed",
             Self::Survived => "survived",
+            Self::Equivalent => "equivalent",
             Self::Undecided => "undecided",
         }
     }
@@ -33,6 +39,8 @@ impl fmt::Display for Fate {
 /// A mutant, and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mutated {
+    /// Stable and readable: `conjunct-dropped/policy-chat_threads_select-on-chat_threads/1`.
+    pub id: String,
     /// The operator's name: `conjunct-dropped`.
     pub operator: String,
     /// What was changed: `policy chat_threads_select on chat_threads`.
@@ -43,9 +51,13 @@ pub struct Mutated {
     pub statement: String,
     /// What became of it.
     pub fate: Fate,
-    /// The ids of the attempts that noticed, `probe/…` and `check/…` for what else did.
+    /// What was run on it, in that order; it ends where something noticed.
+    pub tried: Vec<String>,
+    /// The ids of the attempts that noticed, `probe/…` and `check/…` for what else did; only of what was run last.
     pub killers: Vec<String>,
-    /// Why it is undecided; else empty.
+    /// Of a survivor: what is different in the small world, so that a row or an attempt there would kill it.
+    pub differences: Vec<String>,
+    /// Why it is undecided, or equivalent; else empty.
     pub why: String,
 }
 
@@ -56,6 +68,10 @@ pub struct Mutation {
     pub mutants: Vec<Mutated>,
     /// Conditions that no operator could change, because they were not understood.
     pub opaque: Vec<String>,
+    /// What the small world holds, in plain words; empty where it was not needed.
+    pub small_world: String,
+    /// How many databases they were tried in at once.
+    pub databases: usize,
     /// How long it took, in seconds.
     pub seconds: f64,
 }
@@ -66,8 +82,10 @@ impl Mutation {
         self.mutants.iter().filter(|mutant| mutant.fate == fate).count()
     }
 
-    /// The share of all mutants that was killed, of 1; what is undecided counts as not killed.
-    pub fn score(&self) -> f64 {
-        if self.mutants.is_empty() { 0.0 } else { self.count(Fate::Killed) as f64 / self.mutants.len() as f64 }
+    /// The share of the mutants that was killed, of 1. Equivalents can't be, and don't count; what is undecided counts
+    /// as not killed. `None` where there is nothing to be killed.
+    pub fn score(&self) -> Option<f64> {
+        let all = self.mutants.len() - self.count(Fate::Equivalent);
+        (all > 0).then(|| self.count(Fate::Killed) as f64 / all as f64)
     }
 }

@@ -3,9 +3,9 @@
 use crate::model::attempt::{Attempt, Verdict};
 use crate::model::explanation::Explanation;
 use crate::model::finding::Finding;
-use crate::model::mutation::{Fate, Mutation};
+use crate::model::mutation::Fate;
 use crate::model::report::{Coverage, Report, Tried};
-use crate::report::matrix;
+use crate::report::{matrix, mutation};
 use anstyle::{AnsiColor, Style};
 use std::fmt::Write;
 
@@ -65,35 +65,10 @@ pub fn render(report: &Report) -> String {
     listed(&mut text, "inconclusive probes", DOUBT, &report.doubts);
     listed(&mut text, "not run", DOUBT, &report.not_run);
     listed(&mut text, "not tried here", QUIET, &report.not_tried);
-    if let Some(mutation) = &report.mutation {
-        text.push_str(&mutants(mutation));
+    if let Some(mutants) = &report.mutation {
+        text.push_str(&mutation::render(mutants));
     }
     text.push_str(&closing(report));
-    text
-}
-
-/// The score, and what nothing noticed.
-fn mutants(mutation: &Mutation) -> String {
-    let mut text = format!(
-        "\n{} mutants in {:.1} s: {} killed, {} survived, {} undecided; score {:.1} %\n",
-        mutation.mutants.len(),
-        mutation.seconds,
-        mutation.count(Fate::Killed),
-        mutation.count(Fate::Survived),
-        mutation.count(Fate::Undecided),
-        100.0 * mutation.score()
-    );
-    for mutant in mutation.mutants.iter().filter(|mutant| mutant.fate != Fate::Killed) {
-        let why = if mutant.why.is_empty() { String::new() } else { format!(" ({})", mutant.why) };
-        let _infallible = writeln!(
-            text,
-            "  {DOUBT}{}{DOUBT:#} {}: {}: {}{why}",
-            mutant.fate, mutant.operator, mutant.object, mutant.change
-        );
-    }
-    for opaque in &mutation.opaque {
-        let _infallible = writeln!(text, "  {DOUBT}not changed{DOUBT:#} {opaque}: its condition was not understood");
-    }
     text
 }
 
@@ -174,11 +149,14 @@ fn closing(report: &Report) -> String {
         let all = all.map(|(Tried { tried, of }, what)| format!("{tried} of {of} {what}"));
         let _infallible = writeln!(text, "tried: {}", all.join(", "));
     }
+    let mutants = |fate| report.mutation.as_ref().map_or(0, |mutation| mutation.count(fate));
     let (style, verdict) = if summary.attempts == 0 && summary.probes == 0 {
         (DOUBT, "NOTHING WAS VERIFIED".to_owned())
     } else if summary.findings > 0 || summary.leak > 0 || summary.over_denial > 0 {
         (BAD, "THE CONTRACT DOES NOT HOLD".to_owned())
-    } else if summary.inconclusive > 0 {
+    } else if mutants(Fate::Survived) > 0 {
+        (BAD, "every attempt held, but NOT EVERY MUTANT WAS NOTICED".to_owned())
+    } else if summary.inconclusive > 0 || mutants(Fate::Undecided) > 0 {
         (DOUBT, "INCONCLUSIVE".to_owned())
     } else if summary.not_run > 0 {
         (DOUBT, "every attempt made held, and not all were made".to_owned())

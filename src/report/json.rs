@@ -1,6 +1,7 @@
 //! The JSON report, version 1: frozen structs of its own, so that no change of the model changes the format.
 
 mod explanation;
+mod mutation;
 
 use crate::model::attempt;
 use crate::model::finding;
@@ -26,6 +27,8 @@ struct Report<'a> {
     inconclusive_probes: Vec<NotRun<'a>>,
     not_run: Vec<NotRun<'a>>,
     not_tried: Vec<NotRun<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mutation: Option<mutation::Mutation<'a>>,
 }
 
 #[derive(Serialize)]
@@ -162,6 +165,7 @@ pub fn render(report: &report::Report) -> Result<String, serde_json::Error> {
         inconclusive_probes: report.doubts.iter().map(of_not_run).collect(),
         not_run: report.not_run.iter().map(of_not_run).collect(),
         not_tried: report.not_tried.iter().map(of_not_run).collect(),
+        mutation: report.mutation.as_ref().map(Into::into),
     };
     serde_json::to_string_pretty(&document).map(|text| text + "\n")
 }

@@ -36,7 +36,7 @@ mod trigger_dropped;
 mod uncorrelated;
 mod view_as_owner;
 
-use crate::model::access::TableName;
+use crate::model::access::{Command, TableName};
 use condition::{Changed, Condition};
 use matter::{Function, Matter, Policy};
 use std::collections::BTreeSet;
@@ -100,6 +100,10 @@ pub(crate) struct Mutant {
     pub(crate) sql: String,
     /// The tables that it may be noticed on first; those whose policies read them follow.
     pub(crate) tables: BTreeSet<TableName>,
+    /// The command that shows it first, where it is one's.
+    pub(crate) command: Option<Command>,
+    /// The database roles that it is about; empty for all.
+    pub(crate) roles: BTreeSet<String>,
 }
 
 /// Every mutant, each statement once, and the conditions that could not be changed because they were not understood.
@@ -121,18 +125,58 @@ impl Mutant {
         !self.sql.starts_with("DROP POLICY") && !self.sql.starts_with("CREATE POLICY")
     }
 
+    /// Whether all that it changes is who sees and reaches which rows; not what a trigger stores, a key allows or a
+    /// function gives to who calls it.
+    pub(crate) fn shows_in_reach(&self) -> bool {
+        let others = [
+            "public-execute",
+            "execute-revoked",
+            "function-definer",
+            "search-path-dropped",
+            "trigger-dropped",
+            "trigger-disabled",
+            "key-dropped",
+            "key-loosened",
+            "cascade-changed",
+        ];
+        !others.contains(&self.operator)
+    }
+
     fn on(table: TableName, object: String, change: &str, sql: String) -> Self {
-        Self { operator: "", object, change: change.to_owned(), sql, tables: BTreeSet::from([table]) }
+        let (change, tables) = (change.to_owned(), BTreeSet::from([table]));
+        Self { operator: "", object, change, sql, tables, command: None, roles: BTreeSet::new() }
     }
 
     /// A policy made anew: ALTER POLICY can neither change its command nor take a clause away.
     fn replaced(policy: &Policy, changed: &Policy, change: &str) -> Self {
-        Self::on(policy.on(), policy.label(), change, format!("{}; {}", policy.drop(), changed.create()))
+        let sql = format!("{}; {}", policy.drop(), changed.create());
+        let named = Self::on(policy.on(), policy.label(), change, sql).about(policy);
+        if changed.command != policy.command {
+            return Self { command: None, ..named };
+        }
+        if changed.roles.is_empty() { Self { roles: BTreeSet::new(), ..named } } else { named }
     }
 
     fn of_function(function: &Function, change: &str, sql: String) -> Self {
         let object = format!("function {}", function.signature);
-        Self { operator: "", object, change: change.to_owned(), sql, tables: function.callers().collect() }
+        let (change, tables) = (change.to_owned(), function.callers().collect());
+        Self { operator: "", object, change, sql, tables, command: None, roles: BTreeSet::new() }
+    }
+
+    /// Whom and what a policy is for.
+    fn about(self, policy: &Policy) -> Self {
+        Self { roles: policy.roles.iter().cloned().collect(), ..self.by(&policy.command) }
+    }
+
+    /// A command or privilege, as SQL names it.
+    fn by(self, command: &str) -> Self {
+        let named = |known: &Command| known.word().eq_ignore_ascii_case(command);
+        Self { command: Command::ALL.into_iter().find(named), ..self }
+    }
+
+    /// What a role may do.
+    fn to(self, role: &str) -> Self {
+        Self { roles: BTreeSet::from([role.to_owned()]), ..self }
     }
 }
 

@@ -80,9 +80,9 @@ impl Program {
         Ok(program)
     }
 
-    /// The attempts on some subjects, with their trials.
-    pub(crate) fn part(&self, subjects: &BTreeSet<usize>) -> Self {
-        let planned = self.planned.iter().filter(|planned| subjects.contains(&planned.subject)).cloned().collect();
+    /// Some of the attempts, with their trials.
+    pub(crate) fn part(&self, wanted: impl Fn(&Planned) -> bool) -> Self {
+        let planned = self.planned.iter().filter(|planned| wanted(planned)).cloned().collect();
         let mut part = Self { planned, fresh: self.fresh.clone(), ..Self::default() };
         part.make_trials();
         part

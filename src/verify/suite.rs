@@ -35,6 +35,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tried_world::Tried;
 
+pub use mutation::{Connect, Mutating};
+
 /// How often a world is built anew after a lost connection before the rest is given up.
 const LIVES: usize = 3;
 
@@ -62,8 +64,6 @@ pub struct Options {
     pub repro: bool,
     /// The day by which the contract's `expires` are judged.
     pub today: time::Date,
-    /// Change the database in every way there is, and see whether it is noticed. Never on a target.
-    pub mutate: bool,
 }
 
 impl Options {
@@ -141,6 +141,20 @@ pub async fn verify(
     options: &Options,
     connect: &mut impl AsyncFnMut() -> Result<Session, Failure>,
 ) -> Result<Verified, Failure> {
+    verify_and_mutate(contract, ground, options, connect, None).await
+}
+
+/// As [`verify`]; then, where everything held, the mutants are tried. Never on a target.
+///
+/// # Errors
+/// As [`verify`].
+pub async fn verify_and_mutate(
+    contract: &Contract,
+    ground: Ground,
+    options: &Options,
+    connect: &mut impl AsyncFnMut() -> Result<Session, Failure>,
+    mutating: Option<&Mutating<'_>>,
+) -> Result<Verified, Failure> {
     let session = connect().await?;
     let roles: Vec<String> = contract.actors.iter().map(|actor| actor.role.clone()).collect();
     let catalog = catalogue::read_alone(&session, &contract.schemas, &roles).await?;
@@ -175,6 +189,14 @@ pub async fn verify(
         explaining: Duration::ZERO,
     };
     run.all_worlds(session, connect).await?;
+    if let Some(mutating) = mutating.filter(|_| !ground.target) {
+        if run.attempts.iter().all(|attempt| attempt.verdict == Verdict::Held) {
+            run.mutation = Some(run.mutate(mutating).await?);
+        } else {
+            let why = "what does not hold can't show whether a change would be noticed".to_owned();
+            run.not_run.push(NotRun { what: "the mutants".to_owned(), why });
+        }
+    }
     let Run {
         setting,
         elapsed,
@@ -265,14 +287,6 @@ impl Run<'_> {
         }
         self.elapsed = started.elapsed().saturating_sub(self.explaining);
         self.all_probes(&mut session, connect).await?;
-        if self.options.mutate && !self.ground.target {
-            if self.attempts.iter().all(|attempt| attempt.verdict == Verdict::Held) {
-                self.mutation = Some(self.mutate(&mut session, connect).await?);
-            } else {
-                let why = "what does not hold can't show whether a change would be noticed".to_owned();
-                self.not_run.push(NotRun { what: "the mutants".to_owned(), why });
-            }
-        }
         if let Some((session, _begun)) = session {
             // Nothing was committed: the server rolls back when the connection ends, and is told so first.
             let _rolled_back = session.batch("ROLLBACK").await;

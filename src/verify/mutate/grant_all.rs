@@ -12,7 +12,9 @@ fn make(matter: &Matter) -> Vec<Mutant> {
     for table in &matter.tables {
         for role in &matter.roles {
             let sql = format!("GRANT ALL ON {} TO {}", quote::table(&table.on()), quote::readable_identifier(role));
-            mutants.push(Mutant::on(table.on(), format!("table {}", table.on()), &format!("GRANT ALL TO {role}"), sql));
+            mutants.push(
+                Mutant::on(table.on(), format!("table {}", table.on()), &format!("GRANT ALL TO {role}"), sql).to(role),
+            );
         }
     }
     mutants

@@ -18,7 +18,8 @@ fn make(matter: &Matter) -> Vec<Mutant> {
                 let (on, to) = (quote::table(&table.on()), quote::readable_identifier(role));
                 let change = format!("GRANT {privilege} TO {role}");
                 let sql = format!("GRANT {privilege} ON {on} TO {to}");
-                mutants.push(Mutant::on(table.on(), format!("table {}", table.on()), &change, sql));
+                mutants
+                    .push(Mutant::on(table.on(), format!("table {}", table.on()), &change, sql).by(privilege).to(role));
             }
         }
     }

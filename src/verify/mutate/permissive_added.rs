@@ -22,12 +22,10 @@ fn make(matter: &Matter) -> Vec<Mutant> {
                     continue;
                 }
                 let (on, to) = (quote::table(&table.on()), quote::readable_identifier(role));
-                mutants.push(Mutant::on(
-                    table.on(),
-                    format!("table {}", table.on()),
-                    &format!("a policy FOR {command} TO {role} {clauses} was added"),
-                    format!("CREATE POLICY chartchek_mutant ON {on} FOR {command} TO {to} {clauses}"),
-                ));
+                let change = format!("a policy FOR {command} TO {role} {clauses} was added");
+                let sql = format!("CREATE POLICY chartchek_mutant ON {on} FOR {command} TO {to} {clauses}");
+                let added = Mutant::on(table.on(), format!("table {}", table.on()), &change, sql);
+                mutants.push(added.by(command).to(role));
             }
         }
     }

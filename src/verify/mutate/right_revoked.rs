@@ -17,7 +17,7 @@ fn make(matter: &Matter) -> Vec<Mutant> {
             let (on, from) = (quote::table(&table.on()), quote::readable_identifier(role));
             let change = format!("REVOKE {privilege} FROM {role}");
             let sql = format!("REVOKE {privilege} ON {on} FROM {from}");
-            mutants.push(Mutant::on(table.on(), format!("table {}", table.on()), &change, sql));
+            mutants.push(Mutant::on(table.on(), format!("table {}", table.on()), &change, sql).by(privilege).to(role));
         }
     }
     mutants

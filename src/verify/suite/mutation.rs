@@ -1,157 +1,273 @@
-//! The mutants of `--mutate`: each is made behind a savepoint of the world that stands, tried, and taken back.
+//! The mutants of `--mutate`: what may be changed, in which order it is tried to notice it, and what became of each.
+
+mod lane;
+mod small;
 
 use super::Run;
-use super::tried_world::Tried;
-use crate::db::catalog as catalogue;
-use crate::db::session::{Prepared, Session};
-use crate::model::attempt::{Attempt, Verdict};
-use crate::model::catalog::Catalog;
-use crate::model::failure::{Failure, FailureKind};
+use crate::db::session::Session;
+use crate::model::access::Command;
+use crate::model::failure::Failure;
 use crate::model::mutation::{Fate, Mutated, Mutation};
-use crate::verify::coverage;
-use crate::verify::judge::judge;
+use crate::verify::form::Planned;
 use crate::verify::mutate::{self, Mutant, matter::Matter};
-use crate::verify::probe::site::{Known, Site};
-use crate::verify::probe::{self, Fault, PROBES, Probes};
-use crate::verify::program::{Place, Program};
-use crate::verify::stray::{self, Stray};
-use crate::verify::trial::elsewhere::Counter;
-use crate::verify::trial::{self, Observed, Stage, Trial};
-use crate::verify::world::build::{Reader, Standing};
-use crate::verify::world::rows::{self, Maker};
-use crate::verify::world::{Setting, Subject, World, WorldKind};
+use crate::verify::persona::Persona;
+use crate::verify::world::rows::{self};
+use crate::verify::world::{Subject, WorldKind};
+use futures::future::{LocalBoxFuture, try_join_all};
+use lane::Lane;
+use small::Small;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-/// How often a mutant is begun again after a lost connection before it is given up.
-const LIVES: usize = 3;
+/// A way to one database: each call opens a session there.
+pub type Connect<'a> = Box<dyn Fn() -> LocalBoxFuture<'a, Result<Session, Failure>> + 'a>;
 
-/// A session in which a world stands, with the savepoint `mutant`, and everything that trials need there.
-struct Bench {
-    session: Session,
-    standing: Standing,
-    whole: Vec<bool>,
-    read_backs: BTreeMap<(usize, usize), Prepared>,
-    copies: BTreeMap<String, Prepared>,
-    counter: Option<Counter>,
-    /// Errors that the session has seen: after so many an engine may want another.
-    errors: usize,
+/// What `--mutate` needs beside the verification's own database.
+pub struct Mutating<'a> {
+    /// Disposable databases that are as the verified one is; mutants are tried in all of them at once.
+    pub databases: Vec<Connect<'a>>,
+    /// Is told how many of how many mutants were tried, whenever one was.
+    pub progress: &'a dyn Fn(usize, usize),
 }
 
-/// A world in which mutants are tried.
-struct Ring<'a> {
-    maker: &'a Maker<'a>,
-    world: &'a World,
-    bench: Option<Bench>,
-    /// All attempts in it; planned with the first bench.
-    program: Option<Program>,
-    /// The attempts on some subjects, by these.
-    parts: BTreeMap<BTreeSet<usize>, Program>,
+/// Which of the attempts on a mutant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    /// Those of the command and the roles that it is about, on its own tables.
+    Near,
+    /// All others on its own tables and on those whose policies read them.
+    Far,
+    /// Those on tables that it can't change anything about, as far as the catalogue tells.
+    Rest,
 }
 
-/// What one mutant came to in one world.
+/// What a mutant can change.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Affected {
+    /// Its own tables, as subjects.
+    own: BTreeSet<usize>,
+    /// With those whose policies read them.
+    all: BTreeSet<usize>,
+    command: Option<Command>,
+    roles: BTreeSet<String>,
+}
+
+impl Affected {
+    fn wants(&self, part: Part, planned: &Planned, personas: &[Persona]) -> bool {
+        let role = &personas[planned.persona].actor.role;
+        let near = self.own.contains(&planned.subject)
+            && self.command.is_none_or(|command| command == planned.command)
+            && (self.roles.is_empty() || self.roles.contains(role));
+        match part {
+            Part::Near => near,
+            Part::Far => !near && self.all.contains(&planned.subject),
+            Part::Rest => !near && !self.all.contains(&planned.subject),
+        }
+    }
+}
+
+/// What something that was tried on one mutant came to.
 enum Noticed {
     By(Vec<String>),
     Nothing,
     Unclear(String),
+    /// The server refuses the change.
+    Impossible(String),
+}
+
+/// The mutants, and who takes the next one.
+struct Board<'p> {
+    mutants: Vec<(Mutant, Affected)>,
+    fates: RefCell<Vec<Mutated>>,
+    next: Cell<usize>,
+    /// Those that were told of as tried.
+    done: Cell<usize>,
+    progress: &'p dyn Fn(usize, usize),
+}
+
+impl Board<'_> {
+    /// The next one of that fate in this round.
+    fn take(&self, fate: Fate) -> Option<usize> {
+        let fates = self.fates.borrow();
+        let place = (self.next.get()..fates.len()).find(|&place| fates[place].fate == fate);
+        self.next.set(place.map_or(fates.len(), |place| place + 1));
+        place
+    }
+
+    fn tried(&self) {
+        self.done.set(self.done.get() + 1);
+        (self.progress)(self.done.get(), self.mutants.len());
+    }
+
+    /// Notes what was run and what came of it; whether that ends the matter.
+    fn note(&self, place: usize, what: String, noticed: Noticed) -> bool {
+        let mut fates = self.fates.borrow_mut();
+        let Some(mutated) = fates.get_mut(place) else { return true };
+        if !what.is_empty() {
+            mutated.tried.push(what);
+        }
+        match noticed {
+            Noticed::By(killers) => {
+                mutated.fate = Fate::Killed;
+                mutated.killers = killers;
+                mutated.why.clear();
+                true
+            }
+            Noticed::Nothing => false,
+            // Something later may still tell.
+            Noticed::Unclear(why) => {
+                mutated.why = why;
+                false
+            }
+            Noticed::Impossible(why) => {
+                mutated.fate = Fate::Undecided;
+                mutated.why = why;
+                true
+            }
+        }
+    }
+}
+
+/// A round through the mutants that nothing noticed yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Round {
+    /// The attempts that can be affected, and the probes.
+    Affected(WorldKind),
+    /// What is different in the small world.
+    Compared,
+    /// All other attempts.
+    Rest,
 }
 
 impl Run<'_> {
-    /// Tries every mutant in both worlds; what survives these, with the probes too.
+    /// Tries every mutant, until something notices it.
     ///
     /// # Errors
     /// Where a world can't be built, or the catalogue can't be read.
-    pub(super) async fn mutate(
-        &self,
-        session: &mut Option<(Session, bool)>,
-        connect: &mut impl AsyncFnMut() -> Result<Session, Failure>,
-    ) -> Result<Mutation, Failure> {
+    pub(super) async fn mutate(&self, mutating: &Mutating<'_>) -> Result<Mutation, Failure> {
         let started = Instant::now();
-        let mut mutation = Mutation::default();
-        let mut mutants: Vec<(Mutant, BTreeSet<usize>)> = Vec::new();
-        for kind in WorldKind::ALL {
-            let refused = self.refused.clone();
-            let maker = self.maker(kind, &refused);
-            let world = rows::plan(&maker)?;
-            let mut ring = Ring { maker: &maker, world: &world, bench: None, program: None, parts: BTreeMap::new() };
-            if kind == WorldKind::Different {
-                let bench = self.bench(&mut ring, session, connect).await?;
-                let (made, opaque) = self.mutants(bench, &maker, &world).await?;
-                mutants = made;
-                mutation.opaque = opaque;
-                mutation.mutants = mutants.iter().map(|(mutant, _)| survivor(mutant)).collect();
+        let (mutants, opaque) = self.mutants(&mutating.databases).await?;
+        let fates = RefCell::new(survivors(&mutants));
+        let (next, done, progress) = (Cell::new(0), Cell::new(0), mutating.progress);
+        let board = Board { mutants, fates, next, done, progress };
+        let small = RefCell::new(String::new());
+        for round in
+            [Round::Affected(WorldKind::Different), Round::Affected(WorldKind::Equal), Round::Compared, Round::Rest]
+        {
+            board.next.set(0);
+            if board.fates.borrow().iter().all(|mutated| mutated.fate != Fate::Survived) {
+                break;
             }
-            let total = mutants.len();
-            for (place, ((mutant, affected), mutated)) in mutants.iter().zip(&mut mutation.mutants).enumerate() {
-                if mutated.fate != Fate::Survived {
-                    continue;
+            let lanes = mutating.databases.iter().map(|connect| self.one_lane(&board, round, connect, &small));
+            try_join_all(lanes).await?;
+        }
+        let mut mutants = board.fates.into_inner();
+        for mutated in mutants.iter_mut().filter(|mutated| mutated.fate == Fate::Survived && !mutated.why.is_empty()) {
+            mutated.fate = Fate::Undecided;
+        }
+        Ok(Mutation {
+            mutants,
+            opaque,
+            small_world: small.into_inner(),
+            databases: mutating.databases.len(),
+            seconds: started.elapsed().as_secs_f64(),
+        })
+    }
+
+    /// One database's part in a round.
+    async fn one_lane(
+        &self,
+        board: &Board<'_>,
+        round: Round,
+        connect: &Connect<'_>,
+        told: &RefCell<String>,
+    ) -> Result<(), Failure> {
+        let kind = if let Round::Affected(kind) = round { kind } else { WorldKind::Different };
+        let refused = self.refused.clone();
+        let maker = self.maker(kind, &refused);
+        let world = rows::plan(&maker)?;
+        let mut lane = Lane::new(self, connect, &maker, &world);
+        let mut small: Option<Small> = None;
+        while let Some(place) = board.take(Fate::Survived) {
+            let Some((mutant, affected)) = board.mutants.get(place) else { break };
+            tracing::debug!("{round:?}: {} {}, {}", mutant.operator, mutant.object, mutant.change);
+            match round {
+                Round::Affected(kind) => {
+                    self.one_mutant(board, place, &mut lane, kind).await?;
+                    if kind == WorldKind::Different {
+                        board.tried();
+                    }
                 }
-                tracing::info!(
-                    "mutant {} of {total}: {} {}, {}",
-                    place + 1,
-                    mutant.operator,
-                    mutant.object,
-                    mutant.change
-                );
-                let noticed = self.one_mutant(&mut ring, mutant, affected, session, connect).await?;
-                note(mutated, noticed);
-            }
-            if kind == WorldKind::Different {
-                self.probe_survivors(&mut ring, &mutants, &mut mutation, session, connect).await?;
-            }
-            if let Some(bench) = ring.bench.take() {
-                *session = Some((bench.session, true));
+                Round::Compared if !mutant.shows_in_reach() => {}
+                Round::Compared => {
+                    let small = match &mut small {
+                        Some(small) => small,
+                        none => none.insert(Small::plan(&mut lane).await?),
+                    };
+                    small.told().clone_into(&mut told.borrow_mut());
+                    let differences = small.differences(&mut lane, mutant, &affected.all).await?;
+                    let mut fates = board.fates.borrow_mut();
+                    let Some(mutated) = fates.get_mut(place) else { continue };
+                    mutated.tried.push("the small world".to_owned());
+                    if differences.is_empty() && mutated.why.is_empty() {
+                        mutated.fate = Fate::Equivalent;
+                        "nobody sees, changes, deletes or inserts anything else in the small world"
+                            .clone_into(&mut mutated.why);
+                    }
+                    mutated.differences = differences;
+                }
+                Round::Rest => {
+                    let (made, noticed) = lane.attempts(mutant, Part::Rest, affected).await?;
+                    board.note(place, format!("{made} attempts on all other tables"), noticed);
+                }
             }
         }
-        mutation.seconds = started.elapsed().as_secs_f64();
-        Ok(mutation)
+        lane.close().await;
+        Ok(())
     }
 
-    /// The world put up, unless it stands already.
-    async fn bench<'r>(
+    /// What can be affected by a mutant, in one world.
+    async fn one_mutant(
         &self,
-        ring: &'r mut Ring<'_>,
-        session: &mut Option<(Session, bool)>,
-        connect: &mut impl AsyncFnMut() -> Result<Session, Failure>,
-    ) -> Result<&'r mut Bench, Failure> {
-        let used_up = |bench: &Bench| self.ground.errors_per_session.is_some_and(|most| bench.errors >= most);
-        if let Some(bench) = ring.bench.take_if(|bench| bench.session.is_closed() || used_up(bench)) {
-            bench.session.close().await;
-        }
-        if ring.bench.is_none() {
-            let (current, begun) = match session.take() {
-                Some((current, begun)) if !current.is_closed() => (current, begun),
-                _ => (connect().await?, false),
+        board: &Board<'_>,
+        place: usize,
+        lane: &mut Lane<'_, '_>,
+        kind: WorldKind,
+    ) -> Result<(), Failure> {
+        let Some((mutant, affected)) = board.mutants.get(place) else { return Ok(()) };
+        for (part, what) in [
+            (Part::Near, "of its command and role on its own tables"),
+            (Part::Far, "else on these and on those whose policies read them"),
+        ] {
+            let (made, noticed) = lane.attempts(mutant, part, affected).await?;
+            let alike = if kind == WorldKind::Equal { ", rows all alike" } else { "" };
+            let what = match (made, &noticed) {
+                (0, Noticed::By(_)) => "the checks of the catalogue".to_owned(),
+                (0, _) => String::new(),
+                _ => format!("{made} attempts {what}{alike}"),
             };
-            let (standing, whole) = self.stand(&current, begun, ring.world).await.map_err(|unmade| unmade.failure)?;
-            if ring.program.is_none() {
-                let (setting, maker, world) = (self.setting, ring.maker, ring.world);
-                let place = Place { setting, maker, world, standing: &standing, whole: &whole, truncates: true };
-                ring.program = Some(Program::plan(&place, self.options)?);
+            if board.note(place, what, noticed) {
+                return Ok(());
             }
-            let program = ring.program.get_or_insert_default();
-            let pairs = program.trials.iter().filter_map(|trial| trial.reads_back).collect();
-            let counter = Counter::prepare(&current, self.setting.subjects).await?;
-            let emptied = counter.as_ref().and_then(|counter| counter.emptied.as_deref());
-            let (setting, fresh) = (self.setting, &program.fresh);
-            let reader = Reader { session: &current, setting, standing: &standing, whole: &whole, fresh, emptied };
-            let read_backs = reader.prepare(&pairs).await?;
-            let copies = trial::prepare_copies(&current, &program.trials).await?;
-            let savepoint = current.batch("ROLLBACK TO SAVEPOINT attempt; SAVEPOINT mutant; SAVEPOINT attempt").await;
-            savepoint.map_err(|error| error.into_failure("the mutants' savepoint was not made"))?;
-            ring.bench = Some(Bench { session: current, standing, whole, read_backs, copies, counter, errors: 0 });
         }
-        ring.bench.as_mut().ok_or_else(|| no_world())
+        if kind == WorldKind::Different {
+            let noticed = lane.probes(mutant).await?;
+            board.note(place, "the probes".to_owned(), noticed);
+        }
+        Ok(())
     }
 
-    /// Every mutant, with the subjects on which it can be noticed.
-    async fn mutants(
-        &self,
-        bench: &Bench,
-        maker: &Maker<'_>,
-        world: &World,
-    ) -> Result<(Vec<(Mutant, BTreeSet<usize>)>, Vec<String>), Failure> {
-        let site = self.site(bench, self.setting, maker, world);
+    /// Every mutant, with the subjects on which it can be noticed; and what can't be changed.
+    async fn mutants(&self, databases: &[Connect<'_>]) -> Result<(Vec<(Mutant, Affected)>, Vec<String>), Failure> {
+        let Some(connect) = databases.first() else { return Ok((Vec::new(), Vec::new())) };
+        let refused = self.refused.clone();
+        let maker = self.maker(WorldKind::Different, &refused);
+        let world = rows::plan(&maker)?;
+        let mut lane = Lane::new(self, connect, &maker, &world);
+        lane.bench().await?;
+        let Some(bench) = &lane.bench else { return Err(lane::no_world()) };
+        let site = bench.site(self, self.setting, &maker, &world);
         let policies = site.policies().await?;
         let mut roles: Vec<String> = site.roles().iter().map(|&index| site.persona(index).actor.role.clone()).collect();
         roles.sort();
@@ -168,222 +284,51 @@ impl Run<'_> {
             }
         }
         let (mutants, opaque) = mutate::mutants(&matter);
-        let affected = |mutant: &Mutant| {
-            let mut reached: BTreeSet<usize> = mutant.tables.iter().filter_map(index).collect();
-            if reached.is_empty() {
-                return (0..subjects.len()).collect();
-            }
-            loop {
-                let more: BTreeSet<usize> =
-                    reached.iter().filter_map(|table| readers.get(table)).flatten().copied().collect();
-                if more.is_subset(&reached) {
-                    return reached;
-                }
-                reached.extend(more);
-            }
-        };
         let mutants = mutants.into_iter().map(|mutant| {
-            let affected = affected(&mutant);
+            let affected = affected(&mutant, subjects, &readers);
             (mutant, affected)
         });
-        Ok((mutants.collect(), opaque))
+        let mutants = mutants.collect();
+        lane.close().await;
+        Ok((mutants, opaque))
     }
+}
 
-    async fn one_mutant(
-        &self,
-        ring: &mut Ring<'_>,
-        mutant: &Mutant,
-        affected: &BTreeSet<usize>,
-        session: &mut Option<(Session, bool)>,
-        connect: &mut impl AsyncFnMut() -> Result<Session, Failure>,
-    ) -> Result<Noticed, Failure> {
-        let mut observed: Vec<Observed> = Vec::new();
-        let mut lives = LIVES;
-        loop {
-            self.bench(ring, session, connect).await?;
-            let Ring { bench: Some(bench), program: Some(program), parts, world, .. } = &mut *ring else {
-                return Err(no_world());
-            };
-            let part = parts.entry(affected.clone()).or_insert_with(|| program.part(affected));
-            if let Err(error) = apply(&bench.session, mutant).await {
-                if error.is_connection() && lives > 0 {
-                    lives -= 1;
-                    continue;
-                }
-                return Ok(Noticed::Unclear(error.to_string()));
-            }
-            let mut killers = Vec::new();
-            let changed = if mutant.touches_rights() { Some(self.reread(bench).await?) } else { None };
-            if let Some((catalog, subjects)) = &changed {
-                let before: BTreeSet<String> = ids(coverage::findings(self.setting.contract, self.setting.catalog));
-                killers.extend(ids(coverage::findings(self.setting.contract, catalog)).difference(&before).cloned());
-                let inactive = coverage::inactive_row_security(&bench.session, subjects, self.setting.personas).await?;
-                killers.extend(ids(inactive));
-            }
-            let stage = Stage {
-                personas: self.setting.personas,
-                reader: Reader {
-                    session: &bench.session,
-                    setting: self.setting,
-                    standing: &bench.standing,
-                    whole: &bench.whole,
-                    fresh: &part.fresh,
-                    emptied: bench.counter.as_ref().and_then(|counter| counter.emptied.as_deref()),
-                },
-                read_backs: &bench.read_backs,
-                copies: &bench.copies,
-                counter: bench.counter.as_ref(),
-                stepwise: self.ground.stepwise,
-            };
-            let left: &[Trial] = &part.trials[observed.len()..];
-            let allowed = self.ground.errors_per_session.map(|most| most.saturating_sub(bench.errors));
-            let more = stage.run(left, allowed).await;
-            bench.errors += more.iter().filter(|seen| seen.result.is_err()).count();
-            if more.is_empty() && !left.is_empty() {
-                lives = lives.saturating_sub(1);
-            }
-            observed.extend(more);
-            if observed.len() < part.trials.len() {
-                if lives == 0 {
-                    return Ok(Noticed::Unclear("the connection was lost".to_owned()));
-                }
-                continue;
-            }
-            let setting = match &changed {
-                Some((catalog, subjects)) => Setting { catalog, subjects, ..self.setting },
-                None => self.setting,
-            };
-            let tried = Tried::new(setting, world, part, &observed, &bench.standing);
-            let judged = (0..part.planned.len()).filter_map(|place| tried.case(place)).map(|case| judge(&case));
-            let judged: Vec<Attempt> = judged.collect();
-            let strays = part.planned.iter().zip(&part.of_attempt).filter_map(|(planned, (own, _))| {
-                stray::of(&setting, world.kind, planned, observed.get((*own)?)?, &bench.standing)
-            });
-            let known =
-                |stray: &Stray| self.strays.iter().any(|old| old.id == stray.id && old.effects == stray.effects);
-            killers.extend(strays.filter(|stray| !known(stray)).map(|stray| format!("check/side-effect/{}", stray.id)));
-            let noticed = judged.iter().filter(|one| matches!(one.verdict, Verdict::Leak | Verdict::OverDenial));
-            killers.extend(noticed.map(|one| one.id.clone()));
-            if !killers.is_empty() {
-                return Ok(Noticed::By(killers));
-            }
-            let unclear = judged.iter().find(|one| one.verdict == Verdict::Inconclusive);
-            return Ok(unclear.map_or(Noticed::Nothing, |one| Noticed::Unclear(format!("{}: {}", one.id, one.why))));
+fn affected(mutant: &Mutant, subjects: &[Subject], readers: &BTreeMap<usize, BTreeSet<usize>>) -> Affected {
+    let index = |name: &_| subjects.iter().position(|subject| subject.table.name() == *name);
+    let mut own: BTreeSet<usize> = mutant.tables.iter().filter_map(index).collect();
+    if own.is_empty() {
+        own = (0..subjects.len()).collect();
+    }
+    let mut all = own.clone();
+    loop {
+        let more: BTreeSet<usize> = all.iter().filter_map(|table| readers.get(table)).flatten().copied().collect();
+        if more.is_subset(&all) {
+            return Affected { own, all, command: mutant.command, roles: mutant.roles.clone() };
         }
+        all.extend(more);
     }
+}
 
-    /// Makes the schema's probes on what survives, and on what is undecided.
-    async fn probe_survivors(
-        &self,
-        ring: &mut Ring<'_>,
-        mutants: &[(Mutant, BTreeSet<usize>)],
-        mutation: &mut Mutation,
-        session: &mut Option<(Session, bool)>,
-        connect: &mut impl AsyncFnMut() -> Result<Session, Failure>,
-    ) -> Result<(), Failure> {
-        let mut before: Option<BTreeSet<String>> = None;
-        for ((mutant, _), mutated) in mutants.iter().zip(&mut mutation.mutants) {
-            if mutated.fate != Fate::Survived {
-                continue;
-            }
-            self.bench(ring, session, connect).await?;
-            let Some(bench) = &ring.bench else { continue };
-            let known = match &before {
-                Some(known) => known.clone(),
-                None => {
-                    let site = self.site(bench, self.setting, ring.maker, ring.world);
-                    before.insert(probed(&site).await).clone()
-                }
-            };
-            if let Err(error) = apply(&bench.session, mutant).await {
-                note(mutated, Noticed::Unclear(error.to_string()));
-                continue;
-            }
-            let changed = self.reread(bench).await?;
-            let setting = Setting { catalog: &changed.0, subjects: &changed.1, ..self.setting };
-            let maker = Maker { catalog: &changed.0, subjects: &changed.1, ..*ring.maker };
-            let site = self.site(bench, setting, &maker, ring.world);
-            let found: Vec<String> = probed(&site).await.difference(&known).map(|id| format!("probe/{id}")).collect();
-            if !found.is_empty() {
-                note(mutated, Noticed::By(found));
-            }
+/// All of them, before anything was tried.
+fn survivors(mutants: &[(Mutant, Affected)]) -> Vec<Mutated> {
+    let mut same: BTreeMap<String, usize> = BTreeMap::new();
+    let survivors = mutants.iter().map(|(mutant, _)| {
+        let name = format!("{}/{}", mutant.operator, mutant.object.replace(' ', "-"));
+        let number = same.entry(name.clone()).or_default();
+        *number += 1;
+        Mutated {
+            id: format!("{name}/{number}"),
+            operator: mutant.operator.to_owned(),
+            object: mutant.object.clone(),
+            change: mutant.change.clone(),
+            statement: mutant.sql.clone(),
+            fate: Fate::Survived,
+            tried: Vec::new(),
+            killers: Vec::new(),
+            differences: Vec::new(),
+            why: String::new(),
         }
-        Ok(())
-    }
-
-    /// The catalogue as the mutant has it.
-    async fn reread(&self, bench: &Bench) -> Result<(Catalog, Vec<Subject>), Failure> {
-        let contract = self.setting.contract;
-        let roles: Vec<String> = contract.actors.iter().map(|actor| actor.role.clone()).collect();
-        let catalog = catalogue::read(&bench.session, &contract.schemas, &roles).await?;
-        let subjects = self.setting.subjects.iter().map(|subject| {
-            let table = catalog.table(&subject.access.table).cloned().unwrap_or_else(|| subject.table.clone());
-            Subject { access: subject.access.clone(), table }
-        });
-        let subjects = subjects.collect();
-        Ok((catalog, subjects))
-    }
-
-    fn site<'s>(&self, bench: &'s Bench, setting: Setting<'s>, maker: &'s Maker<'s>, world: &'s World) -> Site<'s> {
-        Site {
-            session: &bench.session,
-            setting,
-            maker,
-            world,
-            standing: &bench.standing,
-            whole: &bench.whole,
-            target: false,
-            stepwise: self.ground.stepwise,
-            strays: &[],
-            known: Known::default(),
-        }
-    }
-}
-
-fn no_world() -> Failure {
-    Failure::new(FailureKind::Inconclusive, "the mutants' world does not stand")
-}
-
-/// Takes the last mutant back and makes this one.
-async fn apply(session: &Session, mutant: &Mutant) -> Result<(), crate::db::error::DbError> {
-    session.batch(&format!("ROLLBACK TO SAVEPOINT mutant; {}; SAVEPOINT attempt", mutant.sql)).await
-}
-
-/// The ids of what the schema's probes find.
-async fn probed(site: &Site<'_>) -> BTreeSet<String> {
-    let mut probes = Probes::default();
-    for probe in PROBES.iter().filter(|probe| probe.fault == Fault::Schema) {
-        probes.make(probe, site).await;
-    }
-    probes.findings.iter().map(probe::id).collect()
-}
-
-fn ids(findings: Vec<crate::model::finding::Finding>) -> BTreeSet<String> {
-    findings.iter().map(|finding| format!("check/{}/{}", finding.check, finding.object)).collect()
-}
-
-fn survivor(mutant: &Mutant) -> Mutated {
-    Mutated {
-        operator: mutant.operator.to_owned(),
-        object: mutant.object.clone(),
-        change: mutant.change.clone(),
-        statement: mutant.sql.clone(),
-        fate: Fate::Survived,
-        killers: Vec::new(),
-        why: String::new(),
-    }
-}
-
-fn note(mutated: &mut Mutated, noticed: Noticed) {
-    match noticed {
-        Noticed::By(killers) => {
-            mutated.fate = Fate::Killed;
-            mutated.killers.extend(killers);
-        }
-        Noticed::Nothing => {}
-        Noticed::Unclear(why) => {
-            mutated.fate = Fate::Undecided;
-            mutated.why = why;
-        }
-    }
+    });
+    survivors.collect()
 }

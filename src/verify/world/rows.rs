@@ -349,6 +349,23 @@ impl Maker<'_> {
             .map(|(values, _support)| values)
     }
 
+    /// As [`Maker::fresh`], one of many: `ordinal` is its number, which tells them apart.
+    ///
+    /// # Errors
+    /// As [`plan`].
+    pub(crate) fn fresh_at(
+        &self,
+        subject: usize,
+        hold: Hold,
+        name: &str,
+        ordinal: usize,
+        world: &World,
+    ) -> Result<Values, Failure> {
+        let mut supported = BTreeSet::new();
+        let made = self.row(subject, None, 0, hold, name, ordinal, world, &mut supported);
+        made.map(|(values, _support)| values)
+    }
+
     fn column_value(
         &self,
         table: &Table,
