@@ -60,6 +60,9 @@ pub(crate) struct Args {
     /// Also change the database in every way that could weaken it, one at a time, and tell which changes nothing noticed
     #[arg(long, conflicts_with_all = ["target", "database_url", "only", "repro", "explain"])]
     mutate: bool,
+    /// With --mutate, only mutants whose id in the report contains this; may be given several times
+    #[arg(long, value_name = "TEXT", requires = "mutate")]
+    mutant: Vec<String>,
     /// On a target, try statements without WHERE only on tables of at most so many rows
     #[arg(long, value_name = "ROWS", default_value_t = BARE_BOUND)]
     bare_bound: u64,
@@ -202,7 +205,7 @@ async fn on_scratch(
     };
     let connect = &mut async || scratch.connect().await;
     let verified = if args.mutate {
-        mutants::verify(args, project, &scratch, output, async |mutating| {
+        mutants::verify(args, &scratch, output, async |mutating| {
             verify::verify_and_mutate(contract, ground, options, connect, Some(mutating)).await
         })
         .await?

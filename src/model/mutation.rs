@@ -43,6 +43,8 @@ pub struct Mutated {
     pub id: String,
     /// The operator's name: `conjunct-dropped`.
     pub operator: String,
+    /// What is so in it, in one sentence: `a policy is gone`.
+    pub about: String,
     /// What was changed: `policy chat_threads_select on chat_threads`.
     pub object: String,
     /// How: `in USING … became …`.

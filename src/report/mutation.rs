@@ -27,7 +27,7 @@ pub(super) fn render(mutation: &Mutation) -> String {
         for mutant in of(mutation, fate) {
             let _infallible =
                 writeln!(text, "  {style}{fate}{style:#} {}: {}: {}", mutant.operator, mutant.object, mutant.change);
-            let _infallible = writeln!(text, "    {QUIET}{}{QUIET:#}", mutant.statement);
+            let _infallible = writeln!(text, "    {QUIET}{}: {}{QUIET:#}", mutant.about, mutant.statement);
             let told = mutant.differences.iter().map(|difference| format!("would be killed by: {difference}"));
             for line in told.chain((!mutant.why.is_empty()).then(|| mutant.why.clone())) {
                 let _infallible = writeln!(text, "    {line}");

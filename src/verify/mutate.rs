@@ -82,7 +82,7 @@ pub(crate) struct Operator {
     /// Kebab-case.
     pub(crate) name: &'static str,
     /// What is so in its mutants, in one sentence.
-    pub(crate) about: &'static str,
+    about: &'static str,
     /// Every mutant that it makes of a database.
     make: fn(&Matter) -> Vec<Mutant>,
 }
@@ -92,6 +92,8 @@ pub(crate) struct Operator {
 pub(crate) struct Mutant {
     /// The operator's name.
     pub(crate) operator: &'static str,
+    /// What is so in it, as in all of the operator's.
+    pub(crate) about: &'static str,
     /// What was changed: `policy chat_threads_select on chat_threads`.
     pub(crate) object: String,
     /// How: `USING became true`.
@@ -110,7 +112,11 @@ pub(crate) struct Mutant {
 pub(crate) fn mutants(matter: &Matter) -> (Vec<Mutant>, Vec<String>) {
     let mut known = BTreeSet::new();
     let made = OPERATORS.iter().flat_map(|operator| {
-        (operator.make)(matter).into_iter().map(|mutant| Mutant { operator: operator.name, ..mutant })
+        (operator.make)(matter).into_iter().map(|mutant| Mutant {
+            operator: operator.name,
+            about: operator.about,
+            ..mutant
+        })
     });
     let mutants = made.filter(|mutant| known.insert(mutant.sql.clone())).collect();
     let opaque = |policy: &Policy| {
@@ -144,7 +150,7 @@ impl Mutant {
 
     fn on(table: TableName, object: String, change: &str, sql: String) -> Self {
         let (change, tables) = (change.to_owned(), BTreeSet::from([table]));
-        Self { operator: "", object, change, sql, tables, command: None, roles: BTreeSet::new() }
+        Self { operator: "", about: "", object, change, sql, tables, command: None, roles: BTreeSet::new() }
     }
 
     /// A policy made anew: ALTER POLICY can neither change its command nor take a clause away.
@@ -160,7 +166,7 @@ impl Mutant {
     fn of_function(function: &Function, change: &str, sql: String) -> Self {
         let object = format!("function {}", function.signature);
         let (change, tables) = (change.to_owned(), function.callers().collect());
-        Self { operator: "", object, change, sql, tables, command: None, roles: BTreeSet::new() }
+        Self { operator: "", about: "", object, change, sql, tables, command: None, roles: BTreeSet::new() }
     }
 
     /// Whom and what a policy is for.

@@ -153,7 +153,7 @@ pub async fn verify_and_mutate(
     ground: Ground,
     options: &Options,
     connect: &mut impl AsyncFnMut() -> Result<Session, Failure>,
-    mutating: Option<&Mutating<'_>>,
+    mutating: Option<&Mutating<'_, '_>>,
 ) -> Result<Verified, Failure> {
     let session = connect().await?;
     let roles: Vec<String> = contract.actors.iter().map(|actor| actor.role.clone()).collect();

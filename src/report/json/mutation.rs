@@ -24,6 +24,7 @@ pub(super) struct Mutation<'a> {
 struct Mutant<'a> {
     id: &'a str,
     operator: &'a str,
+    about: &'a str,
     object: &'a str,
     change: &'a str,
     statement: &'a str,
@@ -58,6 +59,7 @@ fn of_mutant(mutant: &mutation::Mutated) -> Mutant<'_> {
     Mutant {
         id: &mutant.id,
         operator: &mutant.operator,
+        about: &mutant.about,
         object: &mutant.object,
         change: &mutant.change,
         statement: &mutant.statement,

@@ -24,11 +24,13 @@ use std::time::Instant;
 pub type Connect<'a> = Box<dyn Fn() -> LocalBoxFuture<'a, Result<Session, Failure>> + 'a>;
 
 /// What `--mutate` needs beside the verification's own database.
-pub struct Mutating<'a> {
+pub struct Mutating<'p, 'c> {
     /// Disposable databases that are as the verified one is; mutants are tried in all of them at once.
-    pub databases: Vec<Connect<'a>>,
+    pub databases: Vec<Connect<'c>>,
+    /// Only mutants whose id contains one of these; all where empty.
+    pub only: Vec<String>,
     /// Is told how many of how many mutants were tried, whenever one was.
-    pub progress: &'a dyn Fn(usize, usize),
+    pub progress: &'p dyn Fn(usize, usize),
 }
 
 /// Which of the attempts on a mutant.
@@ -132,10 +134,12 @@ impl Board<'_> {
 /// A round through the mutants that nothing noticed yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Round {
-    /// The attempts that can be affected, and the probes.
-    Affected(WorldKind),
-    /// What is different in the small world.
+    /// The attempts that are nearest to it.
+    Near,
+    /// What is different in the small world: nothing in an equivalent.
     Compared,
+    /// All attempts that can be affected, and in the first world the probes.
+    Affected(WorldKind),
     /// All other attempts.
     Rest,
 }
@@ -145,16 +149,18 @@ impl Run<'_> {
     ///
     /// # Errors
     /// Where a world can't be built, or the catalogue can't be read.
-    pub(super) async fn mutate(&self, mutating: &Mutating<'_>) -> Result<Mutation, Failure> {
+    pub(super) async fn mutate(&self, mutating: &Mutating<'_, '_>) -> Result<Mutation, Failure> {
         let started = Instant::now();
         let (mutants, opaque) = self.mutants(&mutating.databases).await?;
-        let fates = RefCell::new(survivors(&mutants));
+        let named = survivors(&mutants).into_iter().zip(mutants);
+        let wanted = |id: &String| mutating.only.is_empty() || mutating.only.iter().any(|part| id.contains(part));
+        let (fates, mutants): (Vec<_>, Vec<_>) = named.filter(|(mutated, _)| wanted(&mutated.id)).unzip();
+        let fates = RefCell::new(fates);
         let (next, done, progress) = (Cell::new(0), Cell::new(0), mutating.progress);
         let board = Board { mutants, fates, next, done, progress };
         let small = RefCell::new(String::new());
-        for round in
-            [Round::Affected(WorldKind::Different), Round::Affected(WorldKind::Equal), Round::Compared, Round::Rest]
-        {
+        let affected = WorldKind::ALL.map(Round::Affected);
+        for round in [Round::Near, Round::Compared].into_iter().chain(affected).chain([Round::Rest]) {
             board.next.set(0);
             if board.fates.borrow().iter().all(|mutated| mutated.fate != Fate::Survived) {
                 break;
@@ -163,8 +169,12 @@ impl Run<'_> {
             try_join_all(lanes).await?;
         }
         let mut mutants = board.fates.into_inner();
-        for mutated in mutants.iter_mut().filter(|mutated| mutated.fate == Fate::Survived && !mutated.why.is_empty()) {
-            mutated.fate = Fate::Undecided;
+        for mutated in &mut mutants {
+            match mutated.fate {
+                Fate::Survived if !mutated.why.is_empty() => mutated.fate = Fate::Undecided,
+                Fate::Killed => mutated.differences.clear(),
+                _ => {}
+            }
         }
         Ok(Mutation {
             mutants,
@@ -193,10 +203,17 @@ impl Run<'_> {
             let Some((mutant, affected)) = board.mutants.get(place) else { break };
             tracing::debug!("{round:?}: {} {}, {}", mutant.operator, mutant.object, mutant.change);
             match round {
+                Round::Near => {
+                    try_part(board, place, &mut lane, Part::Near).await?;
+                    board.tried();
+                }
                 Round::Affected(kind) => {
-                    self.one_mutant(board, place, &mut lane, kind).await?;
-                    if kind == WorldKind::Different {
-                        board.tried();
+                    // In the first world those nearest to it were made.
+                    let noticed = (kind == WorldKind::Equal && try_part(board, place, &mut lane, Part::Near).await?)
+                        || try_part(board, place, &mut lane, Part::Far).await?;
+                    if kind == WorldKind::Different && !noticed {
+                        let noticed = lane.probes(mutant).await?;
+                        board.note(place, "the probes".to_owned(), noticed);
                     }
                 }
                 Round::Compared if !mutant.shows_in_reach() => {}
@@ -218,43 +235,11 @@ impl Run<'_> {
                     mutated.differences = differences;
                 }
                 Round::Rest => {
-                    let (made, noticed) = lane.attempts(mutant, Part::Rest, affected).await?;
-                    board.note(place, format!("{made} attempts on all other tables"), noticed);
+                    try_part(board, place, &mut lane, Part::Rest).await?;
                 }
             }
         }
         lane.close().await;
-        Ok(())
-    }
-
-    /// What can be affected by a mutant, in one world.
-    async fn one_mutant(
-        &self,
-        board: &Board<'_>,
-        place: usize,
-        lane: &mut Lane<'_, '_>,
-        kind: WorldKind,
-    ) -> Result<(), Failure> {
-        let Some((mutant, affected)) = board.mutants.get(place) else { return Ok(()) };
-        for (part, what) in [
-            (Part::Near, "of its command and role on its own tables"),
-            (Part::Far, "else on these and on those whose policies read them"),
-        ] {
-            let (made, noticed) = lane.attempts(mutant, part, affected).await?;
-            let alike = if kind == WorldKind::Equal { ", rows all alike" } else { "" };
-            let what = match (made, &noticed) {
-                (0, Noticed::By(_)) => "the checks of the catalogue".to_owned(),
-                (0, _) => String::new(),
-                _ => format!("{made} attempts {what}{alike}"),
-            };
-            if board.note(place, what, noticed) {
-                return Ok(());
-            }
-        }
-        if kind == WorldKind::Different {
-            let noticed = lane.probes(mutant).await?;
-            board.note(place, "the probes".to_owned(), noticed);
-        }
         Ok(())
     }
 
@@ -294,6 +279,24 @@ impl Run<'_> {
     }
 }
 
+/// Makes some of the attempts on a mutant; whether that ends the matter.
+async fn try_part(board: &Board<'_>, place: usize, lane: &mut Lane<'_, '_>, part: Part) -> Result<bool, Failure> {
+    let Some((mutant, affected)) = board.mutants.get(place) else { return Ok(true) };
+    let (made, noticed) = lane.attempts(mutant, part, affected).await?;
+    let what = match part {
+        Part::Near => "of its command and role on its own tables",
+        Part::Far => "else on these and on those whose policies read them",
+        Part::Rest => "on all other tables",
+    };
+    let alike = if lane.world.kind == WorldKind::Equal { ", rows all alike" } else { "" };
+    let what = match (made, &noticed) {
+        (0, Noticed::By(_)) => "the checks of the catalogue".to_owned(),
+        (0, _) => String::new(),
+        _ => format!("{made} attempts {what}{alike}"),
+    };
+    Ok(board.note(place, what, noticed))
+}
+
 fn affected(mutant: &Mutant, subjects: &[Subject], readers: &BTreeMap<usize, BTreeSet<usize>>) -> Affected {
     let index = |name: &_| subjects.iter().position(|subject| subject.table.name() == *name);
     let mut own: BTreeSet<usize> = mutant.tables.iter().filter_map(index).collect();
@@ -320,6 +323,7 @@ fn survivors(mutants: &[(Mutant, Affected)]) -> Vec<Mutated> {
         Mutated {
             id: format!("{name}/{number}"),
             operator: mutant.operator.to_owned(),
+            about: mutant.about.to_owned(),
             object: mutant.object.clone(),
             change: mutant.change.clone(),
             statement: mutant.sql.clone(),
