@@ -11,7 +11,7 @@ use crate::model::mutation::{Fate, Mutated, Mutation};
 use crate::verify::form::Planned;
 use crate::verify::mutate::{self, Mutant, matter::Matter};
 use crate::verify::persona::Persona;
-use crate::verify::world::rows::{self};
+use crate::verify::world::rows;
 use crate::verify::world::{Subject, WorldKind};
 use futures::future::{LocalBoxFuture, try_join_all};
 use lane::Lane;
