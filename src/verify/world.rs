@@ -3,6 +3,7 @@
 pub(crate) mod build;
 mod constants;
 pub(crate) mod insert;
+mod numbered;
 pub(crate) mod order;
 pub(crate) mod rows;
 pub(crate) mod values;

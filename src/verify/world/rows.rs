@@ -274,7 +274,7 @@ impl Maker<'_> {
 
     /// All values of one row, and the support rows that it needs.
     #[expect(clippy::too_many_arguments, reason = "each is a separate fact of the one row")]
-    fn row(
+    pub(super) fn row(
         &self,
         subject: usize,
         holder: Option<usize>,
@@ -347,23 +347,6 @@ impl Maker<'_> {
         let ordinal = 1_000_000 + subject;
         self.row(subject, holder, 0, hold, &format!("{:?} fresh {name}", self.kind), ordinal, world, &mut supported)
             .map(|(values, _support)| values)
-    }
-
-    /// As [`Maker::fresh`], one of many: `ordinal` is its number, which tells them apart.
-    ///
-    /// # Errors
-    /// As [`plan`].
-    pub(crate) fn fresh_at(
-        &self,
-        subject: usize,
-        hold: Hold,
-        name: &str,
-        ordinal: usize,
-        world: &World,
-    ) -> Result<Values, Failure> {
-        let mut supported = BTreeSet::new();
-        let made = self.row(subject, None, 0, hold, name, ordinal, world, &mut supported);
-        made.map(|(values, _support)| values)
     }
 
     fn column_value(
