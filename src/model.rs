@@ -8,6 +8,7 @@ pub mod explanation;
 pub mod failure;
 pub mod finding;
 pub mod lock;
+pub mod mutation;
 pub mod plan;
 pub mod report;
 pub mod server_fault;

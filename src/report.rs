@@ -7,6 +7,7 @@ pub mod header;
 pub mod human;
 pub mod json;
 pub mod matrix;
+mod mutation;
 pub mod plan;
 
 /// Text without the escape sequences of colours: for files.

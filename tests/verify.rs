@@ -29,6 +29,8 @@ mod generated;
 mod growth;
 #[path = "verify/mistakes.rs"]
 mod mistakes;
+#[path = "verify/mutate.rs"]
+mod mutate;
 #[path = "verify/predicates.rs"]
 mod predicates;
 #[path = "verify/project.rs"]

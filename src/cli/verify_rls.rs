@@ -1,6 +1,7 @@
 //! `verify-rls`: shows by impersonation that no one reaches another's rows, on a scratch database or on a target.
 
 mod copy;
+mod mutants;
 
 use crate::cli::args::{ConnectionArgs, ProjectArgs};
 use crate::cli::exit::Exit;
@@ -12,6 +13,7 @@ use crate::migrate;
 use crate::model::access::Contract;
 use crate::model::explanation::Explanation;
 use crate::model::failure::Failure;
+use crate::model::mutation::Fate;
 use crate::model::report::{Environment, NotRun, Report};
 use crate::model::source::SourceFile;
 use crate::report::json::earlier::{self, Earlier};
@@ -60,6 +62,12 @@ pub(crate) struct Args {
     /// widened and every accept and exemption that is new
     #[arg(long, value_name = "FILE", conflicts_with_all = ["only", "repro", "explain"])]
     against: Option<PathBuf>,
+    /// Also change the database in every way that could weaken it, one at a time, and tell which changes nothing noticed
+    #[arg(long, conflicts_with_all = ["target", "database_url", "only", "repro", "explain"])]
+    mutate: bool,
+    /// With --mutate, only mutants whose id in the report contains this; may be given several times
+    #[arg(long, value_name = "TEXT", requires = "mutate")]
+    mutant: Vec<String>,
     /// On a target, try statements without WHERE only on tables of at most so many rows
     #[arg(long, value_name = "ROWS", default_value_t = BARE_BOUND)]
     bare_bound: u64,
@@ -122,7 +130,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
     let (verified, mut not_tried) = if args.target || args.connection.database_url.is_some() {
         on_target(&args, &contract, &options, &mut environment).await?
     } else {
-        on_scratch(&args, &project, &contract, &options, &mut environment).await?
+        on_scratch(&args, &project, &contract, &options, &mut environment, output).await?
     };
     if let Some(id) = &asked {
         let told = if args.repro.is_some() { verified.script } else { explained(id, &verified, &options) };
@@ -153,6 +161,7 @@ pub(crate) async fn run(args: Args, output: &Output) -> anyhow::Result<Exit> {
         doubts: verified.doubts,
         not_run: verified.not_run,
         not_tried,
+        mutation: verified.mutation,
         seconds: verified.elapsed.as_secs_f64(),
     };
     if let Some((file, earlier)) = &earlier {
@@ -206,6 +215,7 @@ async fn on_scratch(
     contract: &Contract,
     options: &Options,
     environment: &mut Environment,
+    output: &Output,
 ) -> Result<(Verified, Vec<NotRun>), Failure> {
     let choice = args.engine.unwrap_or(EngineChoice::Auto);
     let mut applied = None;
@@ -225,7 +235,15 @@ async fn on_scratch(
         stepwise: scratch.max_sessions() == 1,
         errors_per_session: scratch.errors_per_session(),
     };
-    let verified = verify::verify(contract, ground, options, &mut async || scratch.connect().await).await?;
+    let connect = &mut async || scratch.connect().await;
+    let verified = if args.mutate {
+        mutants::verify(args, &scratch, output, async |mutating| {
+            verify::verify_and_mutate(contract, ground, options, connect, Some(mutating)).await
+        })
+        .await?
+    } else {
+        verify::verify(contract, ground, options, connect).await?
+    };
     let engine = scratch.engine().to_owned();
     let not_tried =
         scratch.not_tried().into_iter().map(|what| NotRun { what, why: format!("not on {engine}") }).collect();
@@ -289,11 +307,13 @@ fn exit(report: &Report, args: &Args) -> Exit {
     let summary = report.summary();
     let nothing = summary.attempts == 0 && summary.probes == 0;
     let strict = args.strict && summary.beyond > 0;
-    if summary.findings > 0 || summary.leak > 0 || summary.over_denial > 0 || strict {
+    let mutants = |fate| report.mutation.as_ref().map_or(0, |mutation| mutation.count(fate));
+    if summary.findings > 0 || summary.leak > 0 || summary.over_denial > 0 || strict || mutants(Fate::Survived) > 0 {
         Exit::Findings
     } else if report.is_detector_broken()
         || summary.inconclusive > 0
         || nothing
+        || mutants(Fate::Undecided) > 0
         || (summary.not_run > 0 && !args.allow_not_run)
     {
         Exit::Inconclusive

@@ -5,6 +5,7 @@ use crate::model::attempt::{Attempt, Verdict};
 use crate::model::explanation::Explanation;
 use crate::model::failure::Failure;
 use crate::model::finding::Finding;
+use crate::model::mutation::Mutation;
 use std::collections::BTreeSet;
 
 /// Something that was not tried, and why.
@@ -197,6 +198,8 @@ pub struct Report {
     pub not_run: Vec<NotRun>,
     /// What this engine or this way of running cannot try at all, for information.
     pub not_tried: Vec<NotRun>,
+    /// What came of the mutants, where they were asked for.
+    pub mutation: Option<Mutation>,
     /// How long the attempts took, in seconds; 0 where none was made.
     pub seconds: f64,
 }

@@ -3,8 +3,9 @@
 use crate::model::attempt::{Attempt, Verdict};
 use crate::model::explanation::Explanation;
 use crate::model::finding::Finding;
+use crate::model::mutation::Fate;
 use crate::model::report::{Change, Coverage, Report, Tried};
-use crate::report::matrix;
+use crate::report::{matrix, mutation};
 use anstyle::{AnsiColor, Style};
 use std::fmt::Write;
 
@@ -64,6 +65,9 @@ pub fn render(report: &Report) -> String {
     listed(&mut text, "inconclusive probes", DOUBT, &report.doubts);
     listed(&mut text, "not run", DOUBT, &report.not_run);
     listed(&mut text, "not tried here", QUIET, &report.not_tried);
+    if let Some(mutants) = &report.mutation {
+        text.push_str(&mutation::render(mutants));
+    }
     against(&mut text, report);
     controls(&mut text, report);
     text.push_str(&closing(report));
@@ -185,13 +189,16 @@ fn closing(report: &Report) -> String {
         let noticed = report.controls.iter().filter(|control| control.noticed).count();
         let _infallible = writeln!(text, "negative controls: {noticed} of {} noticed", report.controls.len());
     }
+    let mutants = |fate| report.mutation.as_ref().map_or(0, |mutation| mutation.count(fate));
     let (style, verdict) = if summary.attempts == 0 && summary.probes == 0 {
         (DOUBT, "NOTHING WAS VERIFIED".to_owned())
     } else if summary.findings > 0 || summary.leak > 0 || summary.over_denial > 0 {
         (BAD, "THE CONTRACT DOES NOT HOLD".to_owned())
     } else if report.is_detector_broken() {
         (BAD, "THE DETECTOR IS BROKEN".to_owned())
-    } else if summary.inconclusive > 0 {
+    } else if mutants(Fate::Survived) > 0 {
+        (BAD, "every attempt held, but NOT EVERY MUTANT WAS NOTICED".to_owned())
+    } else if summary.inconclusive > 0 || mutants(Fate::Undecided) > 0 {
         (DOUBT, "INCONCLUSIVE".to_owned())
     } else if summary.not_run > 0 {
         (DOUBT, "every attempt made held, and not all were made".to_owned())

@@ -3,6 +3,7 @@
 pub(crate) mod contract;
 pub mod earlier;
 mod explanation;
+mod mutation;
 
 use crate::model::attempt;
 use crate::model::finding;
@@ -34,6 +35,8 @@ struct Report<'a> {
     not_tried: Vec<NotRun<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     contract: Option<contract::Contract>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mutation: Option<mutation::Mutation<'a>>,
 }
 
 #[derive(Serialize)]
@@ -207,6 +210,7 @@ pub fn render(report: &report::Report) -> Result<String, serde_json::Error> {
         not_run: report.not_run.iter().map(of_not_run).collect(),
         not_tried: report.not_tried.iter().map(of_not_run).collect(),
         contract: report.contract.as_ref().map(Into::into),
+        mutation: report.mutation.as_ref().map(Into::into),
     };
     serde_json::to_string_pretty(&document).map(|text| text + "\n")
 }

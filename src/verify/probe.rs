@@ -34,7 +34,7 @@ mod materialized_view;
 mod null_claims;
 mod null_value;
 mod ownership;
-mod policies;
+pub(crate) mod policies;
 mod policy_input;
 mod prepared_across_actors;
 mod public_grant;

@@ -85,6 +85,14 @@ impl Program {
         Ok(program)
     }
 
+    /// Some of the attempts, with their trials.
+    pub(crate) fn part(&self, wanted: impl Fn(&Planned) -> bool) -> Self {
+        let planned = self.planned.iter().filter(|planned| wanted(planned)).cloned().collect();
+        let mut part = Self { planned, fresh: self.fresh.clone(), ..Self::default() };
+        part.make_trials();
+        part
+    }
+
     /// One trial for each statement and who runs it, however many attempts it is for.
     fn make_trials(&mut self) {
         let mut known: BTreeMap<Trial, usize> = BTreeMap::new();

@@ -2,17 +2,19 @@
 
 mod aftermath;
 mod controls;
+mod mutation;
 mod tried_world;
 
 use crate::contract::validate;
 use crate::db::catalog as catalogue;
 use crate::db::session::Session;
 use crate::model::access::{Contract, TableName};
-use crate::model::attempt::Attempt;
+use crate::model::attempt::{Attempt, Verdict};
 use crate::model::catalog::Catalog;
 use crate::model::explanation::Explanation;
 use crate::model::failure::Failure;
 use crate::model::finding::Finding;
+use crate::model::mutation::Mutation;
 use crate::model::report::{Accepted, AtomSeen, Control, Coverage, NotRun, ProbeCount};
 use crate::verify::coverage::atoms::Atoms;
 use crate::verify::coverage::tried;
@@ -35,6 +37,8 @@ use crate::verify::{coverage, findings};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tried_world::Tried;
+
+pub use mutation::{Connect, Mutating};
 
 /// How often a world is built anew after a lost connection before the rest is given up.
 const LIVES: usize = 3;
@@ -68,6 +72,8 @@ pub struct Verified {
     pub not_run: Vec<NotRun>,
     /// What can't be tried in this way of running, for information.
     pub not_tried: Vec<NotRun>,
+    /// What came of the mutants, where they were asked for and everything held.
+    pub mutation: Option<Mutation>,
     /// How long the attempts took, without reading the catalogue.
     pub elapsed: Duration,
     /// A psql script that makes the asked-for attempt, where it was planned.
@@ -83,6 +89,20 @@ pub async fn verify(
     ground: Ground,
     options: &Options,
     connect: &mut impl AsyncFnMut() -> Result<Session, Failure>,
+) -> Result<Verified, Failure> {
+    verify_and_mutate(contract, ground, options, connect, None).await
+}
+
+/// As [`verify`]; then, where everything held, the mutants are tried. Never on a target.
+///
+/// # Errors
+/// As [`verify`].
+pub async fn verify_and_mutate(
+    contract: &Contract,
+    ground: Ground,
+    options: &Options,
+    connect: &mut impl AsyncFnMut() -> Result<Session, Failure>,
+    mutating: Option<&Mutating<'_, '_>>,
 ) -> Result<Verified, Failure> {
     let session = connect().await?;
     let roles: Vec<String> = contract.actors.iter().map(|actor| actor.role.clone()).collect();
@@ -114,16 +134,26 @@ pub async fn verify(
         strays: Vec::new(),
         controls: Vec::new(),
         atoms: Atoms::default(),
+        mutation: None,
         elapsed: Duration::ZERO,
         explaining: Duration::ZERO,
     };
     run.all_worlds(session, connect).await?;
+    if let Some(mutating) = mutating.filter(|_| !ground.target) {
+        if run.attempts.iter().all(|attempt| attempt.verdict == Verdict::Held) {
+            run.mutation = Some(run.mutate(mutating).await?);
+        } else {
+            let why = "what does not hold can't show whether a change would be noticed".to_owned();
+            run.not_run.push(NotRun { what: "the mutants".to_owned(), why });
+        }
+    }
     let Run {
         setting,
         elapsed,
         attempts,
         explanations,
         strays,
+        mutation,
         mut findings,
         mut not_run,
         script,
@@ -163,6 +193,7 @@ pub async fn verify(
         doubts: probes.doubts,
         not_run,
         not_tried: probes.not_tried,
+        mutation,
         elapsed,
         script,
         catalog,
@@ -200,6 +231,7 @@ struct Run<'a> {
     strays: Vec<Stray>,
     controls: Vec<Control>,
     atoms: Atoms,
+    mutation: Option<Mutation>,
     /// How long the attempts took.
     elapsed: Duration,
     /// How long explaining them and the negative controls took, which is no attempt's time.

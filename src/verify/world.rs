@@ -6,6 +6,7 @@ pub(crate) mod fit;
 mod fitted;
 pub(crate) mod insert;
 pub(crate) mod known;
+mod numbered;
 pub(crate) mod order;
 mod pattern;
 mod references;

@@ -12,7 +12,7 @@ const CONSTANTS: usize = 12;
 
 /// A policy of a table in the contract's schemas.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Policy {
+pub(crate) struct Policy {
     schema: String,
     table: String,
     pub(super) name: String,
@@ -20,12 +20,12 @@ pub(super) struct Policy {
     pub(super) command: char,
     expression: String,
     sources: Vec<String>,
-    pub(super) reads: Vec<Read>,
+    pub(crate) reads: Vec<Read>,
 }
 
 /// A table that a policy reads; its own may be among them.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Read {
+pub(crate) struct Read {
     schema: String,
     table: String,
     pub(super) columns: Vec<String>,
@@ -36,13 +36,13 @@ pub(super) struct Read {
 }
 
 impl Read {
-    pub(super) fn table(&self) -> TableName {
+    pub(crate) fn table(&self) -> TableName {
         TableName { schema: self.schema.clone(), name: self.table.clone() }
     }
 }
 
 impl Policy {
-    pub(super) fn table(&self) -> TableName {
+    pub(crate) fn table(&self) -> TableName {
         TableName { schema: self.schema.clone(), name: self.table.clone() }
     }
 

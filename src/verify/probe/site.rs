@@ -189,7 +189,7 @@ impl<'a> Site<'a> {
     ///
     /// # Errors
     /// The server's.
-    pub(super) async fn policies(&self) -> Result<&[Policy], Failure> {
+    pub(crate) async fn policies(&self) -> Result<&[Policy], Failure> {
         Ok(self.known.policies.get_or_try_init(|| self.catalogue(include_str!("policies.sql"))).await?)
     }
 

@@ -6,7 +6,7 @@ use crate::model::catalog::ForeignKey;
 use std::collections::BTreeMap;
 
 /// The subjects' indices, parents before children; in cycles the contract's order.
-pub(super) fn in_order(subjects: &[Subject]) -> Vec<usize> {
+pub(crate) fn in_order(subjects: &[Subject]) -> Vec<usize> {
     let places = places(subjects);
     let needs = |subject: &Subject| depends(subject).iter().filter_map(|name| places.get(name).copied()).collect();
     let needs: Vec<Vec<usize>> = subjects.iter().map(needs).collect();

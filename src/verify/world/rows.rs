@@ -303,7 +303,7 @@ impl Maker<'_> {
 
     /// All values of one row, and the support rows that it needs.
     #[expect(clippy::too_many_arguments, reason = "each is a separate fact of the one row")]
-    fn row(
+    pub(super) fn row(
         &self,
         subject: usize,
         holder: Option<usize>,
