@@ -14,6 +14,11 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(in crate::verify::probe) struct Secrets(BTreeMap<String, (usize, Standing)>);
 
 impl Secrets {
+    /// Whether an answer that holds a hidden row of the table could be told by it.
+    pub(in crate::verify::probe) fn tell_of(&self, subject: usize) -> bool {
+        self.0.values().any(|(of, _)| *of == subject)
+    }
+
     /// Those hidden from a persona.
     pub(in crate::verify::probe) fn of(site: &Site<'_>, persona: usize) -> Self {
         let telling = |subject: usize, values: &Values| -> Vec<String> {
