@@ -168,7 +168,8 @@ impl Function {
             // As a column it needs no list of columns.
             _ if self.bare_record => format!("SELECT {call}::text LIMIT {ANSWER_ROWS}"),
             "bytea" => format!("SELECT encode(r, 'escape') FROM {call} AS r LIMIT {ANSWER_ROWS}"),
-            _ => format!("SELECT r::text FROM {call} AS r LIMIT {ANSWER_ROWS}"),
+            // A name that no column of a row has: else the column alone would be read.
+            _ => format!("SELECT chartchek_answer::text FROM {call} AS chartchek_answer LIMIT {ANSWER_ROWS}"),
         }
     }
 
