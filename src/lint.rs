@@ -30,7 +30,7 @@ impl Severity {
 /// What a lint looks at.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
-    /// The catalogue, through one query; see [`catalogue`].
+    /// The catalogue, through one query; see [`mod@catalogue`].
     Catalogue(catalogue::Query),
     /// A migration file; see [`migration`].
     Migration(migration::Check),

@@ -28,7 +28,14 @@ fn lint(files: &[&str]) -> Result<Vec<Finding>, Failure> {
     let sources = files.iter().enumerate();
     let sources = sources.map(|(at, text)| SourceFile::new(format!("migrations/V{:03}__x.sql", at + 1), *text));
     let contract = SourceFile::new("policies/access.toml", "");
-    let project = Project { root: None, migrations: sources.collect(), contract, seed: None, policies: Vec::new() };
+    let project = Project {
+        root: None,
+        migrations: sources.collect(),
+        contract,
+        seed: None,
+        policies: Vec::new(),
+        rows: Vec::new(),
+    };
     let loaded = migrate::load(&project)?;
     let found = migration::run(&loaded, &["public".to_owned()], &["anon".to_owned(), "authenticated".to_owned()])?;
     let last = format!("migrations/V{:03}__x.sql", files.len());

@@ -25,8 +25,8 @@ fn check(file: &File<'_>) -> Vec<Hit> {
         .filter_map(|node| {
             let own = see::function(node);
             // ALTER FUNCTION … SET in the same file is as good.
-            let paths = nodes.iter().filter(|other| see::function(other) == own).filter_map(|other| path(other));
-            let why = match paths.last() {
+            let mut paths = nodes.iter().filter(|other| see::function(other) == own).filter_map(|other| path(other));
+            let why = match paths.next_back() {
                 None => "it has no search_path of its own".to_owned(),
                 Some(path) if path == [""] || path.last().is_some_and(|last| last == "pg_temp") => return None,
                 Some(path) if path.iter().any(|one| one == "pg_temp") => {
