@@ -176,6 +176,29 @@ fn examine(name: &str, (file, expected): &(String, bool), place: Place<'_>) -> V
     wrong
 }
 
+/// Probes of which every hole is seen by another check as well, and why. The list may only shrink.
+const NOT_ALONE: [(&str, &str); 5] = [
+    ("null-value", "a row that a NULL lets through is another's, which an attempt sees"),
+    ("public-grant", "what PUBLIC is granted, actors have without a promise"),
+    ("row-security-off", "where no policy is asked, all attempts leak"),
+    ("rule", "what a rule writes holds values that are looked for after every attempt"),
+    ("statistics-view", "PostgreSQL shows statistics where RLS is off, and then all attempts leak"),
+];
+
+/// Without the probe its hole would stay unfound: nothing else may be found in it but what `-- also:` allows, and one
+/// example allows nothing.
+#[test]
+fn each_probe_has_a_hole_that_no_other_check_finds() {
+    let alone = |name: &str| {
+        examples(name).iter().filter(|(_, hole)| *hole).any(|(file, _)| {
+            let sql = fs::read_to_string(fixtures().join(name).join(file)).unwrap_or_default();
+            !sql.is_empty() && said(&sql, "also").is_empty()
+        })
+    };
+    let others: Vec<String> = names().into_iter().filter(|name| !alone(name)).collect();
+    assert_eq!(others, NOT_ALONE.map(|(name, _why)| name));
+}
+
 /// How many examples are tried at once: each is mostly a process that waits for its server.
 const AT_ONCE: usize = 3;
 

@@ -59,8 +59,7 @@ pub(crate) enum Came {
     Err(String),
 }
 
-/// The smallest script that shows it, and whether it is sure that nothing more can go; `None` where not even all of it
-/// does.
+/// The smallest script that shows it; `None` where not even all of it does.
 pub(crate) async fn reduce(
     session: &Session,
     script: &Script,
