@@ -37,8 +37,9 @@ pub fn render(report: &Report, clean: &str) -> String {
     let _infallible = match report.findings.len() {
         0 if !report.not_run.is_empty() => writeln!(text, "\n{DOUBT}inconclusive{DOUBT:#}: {}", environment.subject),
         0 if !report.beyond.is_empty() => {
-            let (count, subject) = (report.beyond.len(), &environment.subject);
-            writeln!(text, "\n{DOUBT}{count} that fail only with --strict{DOUBT:#}: {subject}")
+            let count = report.beyond.len();
+            let fail = if count == 1 { "finding, which fails" } else { "findings, which fail" };
+            writeln!(text, "\n{DOUBT}{count} {fail} only with --strict{DOUBT:#}: {}", environment.subject)
         }
         0 => writeln!(text, "\n{GOOD}{clean}{GOOD:#}: {}", environment.subject),
         1 => writeln!(text, "\n{BAD}1 finding{BAD:#}: {}", environment.subject),
